@@ -1,0 +1,66 @@
+package apierror
+
+import "strings"
+
+// Dialect is the JSON shape in which a family of endpoints tells its errors.
+type Dialect int
+
+const (
+	// Flat is {"error":"text","code":"CODE"}: sender, receiver and /functions/v1. Shipped clients cast error to a string.
+	Flat Dialect = iota
+	// Nested is {"error":{"code":"CODE","message":"text","details":{}}}: everything under /v1.
+	Nested
+	// Supabase is {"code":400,"error_code":"code","msg":"text"}: everything under /auth/v1.
+	Supabase
+)
+
+type flatBody struct {
+	Error string `json:"error"`
+	Code  Code   `json:"code"`
+}
+
+type nestedBody struct {
+	Error nestedError `json:"error"`
+}
+
+type nestedError struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"`
+	Details any    `json:"details"`
+}
+
+type supabaseBody struct {
+	Code      int    `json:"code"`
+	ErrorCode string `json:"error_code"`
+	Msg       string `json:"msg"`
+}
+
+// Body returns the value that, marshalled to JSON, tells e in d.
+func (d Dialect) Body(e *Error) any {
+	switch d {
+	case Nested:
+		details := e.Details
+		if details == nil {
+			details = struct{}{}
+		}
+		return nestedBody{nestedError{Code: nestedCode(e.Code), Message: e.Message, Details: details}}
+	case Supabase:
+		return supabaseBody{Code: e.Status, ErrorCode: strings.ToLower(string(e.Code)), Msg: e.Message}
+	case Flat:
+	}
+	return flatBody{Error: e.Message, Code: e.Code}
+}
+
+// nestedCode gives the name that /v1 has for a code of the other services (contract: papyrus, section 1).
+func nestedCode(c Code) Code {
+	switch c {
+	case StoreUnavailable:
+		return ServiceUnavailable
+	case BodyTooLarge:
+		return "PAYLOAD_TOO_LARGE"
+	case JSONParseError, MissingFields, InvalidField, UnsupportedMediaType:
+		return "VALIDATION_ERROR"
+	default:
+		return c
+	}
+}

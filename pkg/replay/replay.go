@@ -1,0 +1,133 @@
+// Package replay admits each signed request once: the signature is the nonce. Admissions that come together share one
+// commit, and the event that a request carries is written in the same transaction as its nonce. The package does not
+// check signatures; only what package signing accepted may come here, so that strangers cannot fill the store.
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/event"
+)
+
+// Margin is how long a nonce is kept beyond the end of its replay window.
+const Margin = time.Minute
+
+// ErrReplayed means that the nonce was admitted before.
+var ErrReplayed = errors.New("nonce was seen before")
+
+// Admission is one verified request.
+type Admission struct {
+	Nonce   [sha256.Size]byte // the raw signature
+	Expires time.Time         // signing time + window + Margin: no verifier accepts the signature after that
+	Event   *event.Event      // what the request asks to be recorded; nil for nothing
+}
+
+// Store keeps nonces. It is safe for concurrent use and shared by all replicas.
+type Store interface {
+	// Admit writes the nonces that are new, with their events, in one transaction, and tells for each admission
+	// whether it was new. Of equal nonces in one call the first is new. An event whose body was recorded within
+	// event.DedupeFor before its ReceivedAt is not written again; its admission counts as new all the same.
+	Admit(ctx context.Context, admissions []Admission) (fresh []bool, err error)
+}
+
+const (
+	maxBatch      = 256
+	commitTimeout = 3 * time.Second
+)
+
+// Guard admits requests through its store, many in one commit. It fails closed: no store, no admission.
+type Guard struct {
+	store Store
+
+	mu         sync.Mutex
+	pending    []*admitting
+	committing bool // a goroutine is at work on pending
+}
+
+type admitting struct {
+	Admission
+	done chan error // buffered: the committer never waits for a caller that gave up
+}
+
+// NewGuard returns a Guard over store.
+func NewGuard(store Store) *Guard { return &Guard{store: store} }
+
+// Admit returns nil once a's nonce and event are durable. It returns ErrReplayed when the nonce was seen before, and the
+// store's error when the store is down: then the request must not pass.
+func (g *Guard) Admit(ctx context.Context, a Admission) error {
+	waiting := &admitting{Admission: a, done: make(chan error, 1)}
+	g.enqueue(waiting)
+	select {
+	case err := <-waiting.done:
+		return err
+	case <-ctx.Done():
+		return apierror.Unavailable(ctx.Err())
+	}
+}
+
+func (g *Guard) enqueue(a *admitting) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pending = append(g.pending, a)
+	if !g.committing {
+		g.committing = true
+		go g.commitPending()
+	}
+}
+
+// commitPending commits batch after batch until none is left. While one is being committed the next one gathers.
+func (g *Guard) commitPending() {
+	for batch := g.next(); len(batch) > 0; batch = g.next() {
+		g.commit(batch)
+	}
+}
+
+func (g *Guard) next() []*admitting {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.pending), maxBatch)
+	batch := g.pending[:n:n]
+	g.pending = g.pending[n:]
+	if n == 0 {
+		g.pending, g.committing = nil, false
+	}
+	return batch
+}
+
+// commit is not bound to the context of any one caller: the others in the batch still want their answer.
+func (g *Guard) commit(batch []*admitting) {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+
+	admissions := make([]Admission, len(batch))
+	for i, a := range batch {
+		admissions[i] = a.Admission
+	}
+	fresh, err := g.store.Admit(ctx, admissions)
+	if err != nil && len(batch) > 1 && apierror.From(err).Code != apierror.StoreUnavailable {
+		g.commitSingly(batch)
+		return
+	}
+	for i, a := range batch {
+		switch {
+		case err != nil:
+			a.done <- err
+		case !fresh[i]:
+			a.done <- ErrReplayed
+		default:
+			a.done <- nil
+		}
+	}
+}
+
+// commitSingly keeps an admission that the store cannot take from failing those that happened to share its batch.
+func (g *Guard) commitSingly(batch []*admitting) {
+	for i := range batch {
+		g.commit(batch[i : i+1])
+	}
+}
