@@ -1,0 +1,132 @@
+// Package workers runs the sender and the receiver as Cloudflare Workers in the real runtime, workerd. They stand for the
+// Workers that users have; they are no part of the product.
+package workers
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/provisioner/provisioner/test/daemon"
+)
+
+const startTimeout = 30 * time.Second
+
+// Bindings are the variables of a Worker under the names of the contract; an empty one is not bound. The sender takes no
+// REPLAY_WINDOW_MS, the receiver neither ACTIVE_KEY_ID nor RECEIVER_WORKER_URL.
+type Bindings struct {
+	SharedSecret      string // SHARED_SECRET
+	SigningKeys       string // SIGNING_KEYS: a JSON object from key id to secret
+	ActiveKeyID       string // ACTIVE_KEY_ID
+	ReplayWindowMS    string // REPLAY_WINDOW_MS; 300000 if not bound
+	ReceiverWorkerURL string // RECEIVER_WORKER_URL: a base URL without trailing slash
+	SupabaseURL       string // SUPABASE_URL: a base URL without trailing slash
+	SupabaseAnonKey   string // SUPABASE_ANON_KEY
+}
+
+// environ returns b as the environment from which workerd takes text bindings.
+func (b Bindings) environ() []string {
+	var env []string
+	for name, value := range map[string]string{
+		"SHARED_SECRET":       b.SharedSecret,
+		"SIGNING_KEYS":        b.SigningKeys,
+		"ACTIVE_KEY_ID":       b.ActiveKeyID,
+		"REPLAY_WINDOW_MS":    b.ReplayWindowMS,
+		"RECEIVER_WORKER_URL": b.ReceiverWorkerURL,
+		"SUPABASE_URL":        b.SupabaseURL,
+		"SUPABASE_ANON_KEY":   b.SupabaseAnonKey,
+	} {
+		if value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// StartSender runs sender.mjs on a free port of loopback until t ends, and returns its base URL, without trailing slash.
+func StartSender(t testing.TB, b Bindings) string {
+	t.Helper()
+	return start(t, "sender.capnp", b)
+}
+
+// StartReceiver runs receiver.mjs like [StartSender] does the sender.
+func StartReceiver(t testing.TB, b Bindings) string {
+	t.Helper()
+	return start(t, "receiver.capnp", b)
+}
+
+func start(t testing.TB, config string, b Bindings) string {
+	t.Helper()
+	dir := sources(t)
+	control, announce, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	cmd := exec.Command(executable(t, dir), "serve", "--control-fd=3", config)
+	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, append(b.environ(), "TZ=UTC"), []*os.File{announce}
+	process, err := daemon.Start(cmd)
+	announce.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := process.Stop(syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("%s: %s", config, process.Output())
+		}
+	})
+	port, err := announced(control)
+	if err != nil {
+		t.Fatalf("%s: %v", config, err)
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", port)
+}
+
+// announced reads the port from workerd's first control message, {"event":"listen","socket":"http","port":…}.
+func announced(control *os.File) (int, error) {
+	if err := control.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+		return 0, err
+	}
+	var message struct{ Port int }
+	if err := json.NewDecoder(control).Decode(&message); err != nil {
+		return 0, fmt.Errorf("wait for the port: %w", err)
+	}
+	return message.Port, nil
+}
+
+// executable returns the path of workerd. npm installs the one package of it that fits the platform.
+func executable(t testing.TB, dir string) string {
+	t.Helper()
+	programs, err := filepath.Glob(filepath.Join(dir, "node_modules/@cloudflare/workerd-*/bin/workerd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(programs) != 1 {
+		t.Fatalf("no workerd in %s/node_modules: run `make deps`", dir)
+	}
+	return programs[0]
+}
+
+// sources returns the directory of this package, found from the module's root: a test runs in its own package's.
+func sources(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "test/workers")
+		}
+	}
+	t.Fatal("no go.mod above the working directory")
+	return ""
+}
