@@ -61,4 +61,3 @@ func TestVerifyAllocatesAtMostTwice(t *testing.T) {
 		t.Errorf("Verify() = %v with %v allocations", err, allocations)
 	}
 }
-

@@ -1,0 +1,32 @@
+package provision
+
+import (
+	"context"
+
+	"github.com/provisioner/provisioner/pkg/event"
+)
+
+// recordEvent makes the event that is written with its nonce. A JWT that is not valid, or cannot be checked now, leaves it
+// unverified: an event is not lost for it.
+func (r *Receiver) recordEvent(ctx context.Context, in Inbound, req Request) *event.Event {
+	return &event.Event{
+		UserID: req.UserID, Action: req.Action, SentAt: req.SentAt, ReceivedAt: r.now().UTC(),
+		Verified: r.sentByUser(ctx, req), Body: in.Body,
+	}
+}
+
+func (r *Receiver) sentByUser(ctx context.Context, req Request) bool {
+	if !isJWT(req.JWT) {
+		return false
+	}
+	user, err := r.users.Validate(ctx, req.JWT)
+	if err != nil {
+		r.log.DebugContext(ctx, "event stays unverified", "err", err)
+		return false
+	}
+	return user.UserID == req.UserID
+}
+
+func (r *Receiver) acknowledge(_ context.Context, in Inbound, _ Request) (Outcome, error) {
+	return Outcome{Received: in.Body}, nil
+}

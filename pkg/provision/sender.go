@@ -1,0 +1,169 @@
+package provision
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+
+	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/signing"
+)
+
+const (
+	maxTries      = 5
+	firstBackoff  = 40 * time.Millisecond
+	longestWait   = 600 * time.Millisecond
+	backoffJitter = 0.25
+
+	breakerFailures = 20                     // lost connections in a row that open the circuit
+	breakerDelay    = 500 * time.Millisecond // until the next try
+
+	maxReplyLen = 1 << 20
+)
+
+// Sender forwards requests to the receiver, signed.
+type Sender struct {
+	inbox  string
+	keys   *signing.Keyring
+	client *http.Client
+	now    func() time.Time
+	tries  failsafe.Executor[Reply]
+}
+
+// NewSender returns a Sender to the receiver at baseURL. Transport is the network, or a binding to a receiver in this
+// process. Redirects are not followed: the signature was made for one address.
+func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTripper, now func() time.Time) *Sender {
+	return &Sender{
+		inbox: strings.TrimSuffix(baseURL, "/") + "/inbox",
+		keys:  keys,
+		now:   now,
+		tries: newTries(),
+		client: &http.Client{
+			Transport:     transport,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// newTries repeats lost connections inside the caller's deadline. It may: the inbox is idempotent for every action.
+func newTries() failsafe.Executor[Reply] {
+	retry := retrypolicy.NewBuilder[Reply]().
+		WithMaxAttempts(maxTries).
+		WithBackoff(firstBackoff, longestWait).
+		WithJitterFactor(backoffJitter).
+		AbortIf(func(_ Reply, err error) bool { return isDeadline(err) }).
+		ReturnLastFailure().
+		Build()
+	breaker := circuitbreaker.NewBuilder[Reply]().
+		WithFailureThreshold(breakerFailures).
+		WithDelay(breakerDelay).
+		Build()
+	return failsafe.With(retry, breaker)
+}
+
+// Outbound is a request to forward.
+type Outbound struct {
+	Body   []byte      // sent byte for byte
+	Header http.Header // Idempotency-Key, X-Request-Id, Traceparent and the like; not changed
+}
+
+// Reply is the receiver's answer.
+type Reply struct {
+	Status     int
+	Body       []byte // JSON
+	RetryAfter string // the header's value; "" for none
+}
+
+// Forward signs a request, sends it to the receiver within ctx's deadline and returns what it answered. It reads the body
+// first (see [ParseRequest]): what the receiver would refuse anyway does not travel. Its other errors are
+// RECEIVER_UNREACHABLE, RECEIVER_TIMEOUT and RECEIVER_MISCONFIGURED.
+func (s *Sender) Forward(ctx context.Context, out Outbound) (Reply, error) {
+	if _, err := ParseRequest(out.Body); err != nil {
+		return Reply{}, err
+	}
+
+	reply, err := s.tries.WithContext(ctx).GetWithExecution(func(failsafe.Execution[Reply]) (Reply, error) {
+		return s.try(ctx, out)
+	})
+	switch {
+	case err == nil:
+		return reply, reply.check()
+	case isDeadline(err) || ctx.Err() != nil:
+		return Reply{}, ErrReceiverTimeout.With(err)
+	}
+	return Reply{}, ErrReceiverUnreachable.With(err)
+}
+
+// try sends a request once, under a fresh signature: a second use of one would be a replay.
+func (s *Sender) try(ctx context.Context, out Outbound) (Reply, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.inbox, bytes.NewReader(out.Body))
+	if err != nil {
+		return Reply{}, fmt.Errorf("forward: %w", err)
+	}
+	req.GetBody = nil // else net/http may itself send the same signature again
+	for name, values := range out.Header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Content-Type", "application/json")
+	headers, err := s.keys.Sign(s.now(), out.Body)
+	if err != nil {
+		return Reply{}, fmt.Errorf("sign: %w", err)
+	}
+	headers.Apply(req.Header)
+
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return Reply{}, fmt.Errorf("forward: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplyLen+1))
+	if err != nil {
+		return Reply{}, fmt.Errorf("read the receiver's answer: %w", err)
+	}
+	return Reply{Status: resp.StatusCode, Body: body, RetryAfter: resp.Header.Get("Retry-After")}, nil
+}
+
+// check returns ErrReceiverMisconfigured for answers that no client should see as its own fault: redirects, what is not
+// JSON, and refusals of the signature.
+func (r Reply) check() error {
+	var refusal struct {
+		Error string        `json:"error"`
+		Code  apierror.Code `json:"code"`
+	}
+	switch {
+	case r.Status >= 300 && r.Status < 400:
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d, a redirect", r.Status))
+	case len(r.Body) > maxReplyLen || !json.Valid(r.Body):
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d without JSON", r.Status))
+	case r.Status != http.StatusUnauthorized && r.Status != http.StatusConflict:
+		return nil
+	case json.Unmarshal(r.Body, &refusal) == nil && refusesSignature(refusal.Code, refusal.Error):
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature: %d %s", r.Status, refusal.Error))
+	}
+	return nil
+}
+
+// refusesSignature recognizes the refusals of the contract's section 1. Workers of the first generation have no codes: there
+// the text decides.
+func refusesSignature(code apierror.Code, text string) bool {
+	for _, e := range []*apierror.Error{ErrMissingAuthHeaders, ErrStaleTimestamp, ErrInvalidSignature, ErrReplayDetected} {
+		if code == e.Code || code == "" && text == e.Message {
+			return true
+		}
+	}
+	return false
+}
+
+func isDeadline(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
