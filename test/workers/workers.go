@@ -4,6 +4,7 @@ package workers
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -67,22 +68,21 @@ func start(t testing.TB, config string, b Bindings) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer control.Close()
 	cmd := exec.Command(executable(t, dir), "serve", "--control-fd=3", config)
 	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, append(b.environ(), "TZ=UTC"), []*os.File{announce}
-	process, err := daemon.Start(cmd)
-	announce.Close()
-	if err != nil {
+	process, startErr := daemon.Start(cmd)
+	if err := errors.Join(startErr, announce.Close()); err != nil { // workerd has its own; ours would keep the pipe open
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := process.Stop(syscall.SIGKILL); err != nil {
+		if err := errors.Join(process.Stop(syscall.SIGKILL), control.Close()); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
 			t.Logf("%s: %s", config, process.Output())
 		}
 	})
+
 	port, err := announced(control)
 	if err != nil {
 		t.Fatalf("%s: %v", config, err)
