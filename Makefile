@@ -1,0 +1,81 @@
+# The front door of development. `make` lists what there is; .ci/ holds the few lines of shell behind it.
+
+SHELL := /bin/bash
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOVULNCHECK_VERSION   := v1.8.0
+
+LINT    := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
+WORKERD := test/workers/node_modules/.package-lock.json
+STEP    := .ci/step
+
+# What one fuzz target gets: long enough in CI to leave the seeds, short enough elsewhere to be run.
+FUZZTIME ?= $(if $(CI),30s,10s)
+
+# Packages whose tests run under the race detector; test/ runs without, because it measures and starts other programs.
+RACED := ./pkg/... ./config/... ./cmd/...
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench vuln clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime
+	@$(STEP) 'system packages' .ci/deps install
+	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(WORKERD)
+
+$(LINT):
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv .tools/golangci-lint $@
+
+# workerd's install script only links its program to another place.
+$(WORKERD): test/workers/package-lock.json
+	npm ci --prefix test/workers --ignore-scripts --no-audit --no-fund
+	touch $@
+
+# root and CI install what is missing; anybody else is told.
+ready:
+	@if [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
+		else .ci/deps check $(LINT) $(WORKERD); fi
+
+build: ## Build ./provisioner
+	@$(STEP) build go build -trimpath -o provisioner .
+
+fmt: $(LINT) ## Format the Go code
+	@$(LINT) fmt
+
+lint: $(LINT) ## Check style, imports, format, go.mod and the links of the documentation
+	@$(STEP) golangci-lint $(LINT) run
+	@$(STEP) format $(LINT) fmt --diff
+	@$(STEP) go.mod go mod tidy -diff
+	@$(STEP) 'documentation links' .ci/links
+
+unit: ## Run the tests of the packages, quickly (test runs them as race and exact)
+	@$(STEP) unit .ci/gotest -shuffle=on $(RACED)
+
+race: ## Run the tests of the packages under the race detector
+	@$(STEP) race .ci/gotest -race -shuffle=on $(RACED)
+
+exact: ## Run the packages whose files tagged !race count allocations or time
+	@$(STEP) exact .ci/exact
+
+e2e: ## Run the end-to-end tests against real servers
+	@$(STEP) e2e .ci/gotest -shuffle=on ./test/...
+
+fuzz: ## Run every fuzz target for FUZZTIME each (default 10s, in CI 30s)
+	@$(STEP) fuzz .ci/fuzz $(FUZZTIME)
+
+test: ready ## Run all that CI runs
+	@$(STEP) 'make test' $(MAKE) --no-print-directory lint race exact e2e fuzz
+
+bench: ## Run the benchmarks
+	@$(STEP) bench go test -run '^$$' -bench . -benchmem $(RACED)
+
+# Not a part of test: its database, https://vuln.go.dev, is out of reach of some networks. Run it where it can.
+vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
+	@$(STEP) vuln go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+clean: ## Remove what the other targets made
+	rm -rf provisioner coverage.out .tools test/workers/node_modules
