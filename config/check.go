@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/provisioner/provisioner/pkg/secret"
+)
+
+// check finds what no single setting shows.
+func (l *loader) check() {
+	l.checkKeyring()
+	l.checkReceiver()
+	l.checkOrigins()
+	l.checkAccessKey()
+	l.checkPostgres()
+	l.checkPowerSync()
+	l.checkBound()
+}
+
+// uses reports whether the service reads the setting.
+func (l *loader) uses(name string) bool {
+	row, _ := find(name)
+	return row.users&l.config.Service != 0
+}
+
+// checkKeyring applies the rules of the contract's section 1.
+func (l *loader) checkKeyring() {
+	if !l.uses("SIGNING_KEYS") || l.bad["SIGNING_KEYS"] || l.bad["SHARED_SECRET"] {
+		return
+	}
+	k := &l.config.Keyring
+	switch {
+	case len(k.Keys) > 0:
+		l.checkKeys(k)
+	case !k.Single() && l.config.Service != All:
+		l.missing("SIGNING_KEYS")
+	case k.ActiveID != "":
+		l.warn(Fault{"ACTIVE_KEY_ID", "has no effect", "it names a key of SIGNING_KEYS, which is not set"})
+	}
+	if k.Single() {
+		l.checkLength("SHARED_SECRET", k.Shared)
+	}
+	for _, id := range slices.Sorted(maps.Keys(k.Made)) {
+		l.checkAge(k, id)
+	}
+}
+
+func (l *loader) checkKeys(k *Keyring) {
+	if k.Single() {
+		k.Shared = secret.Text{} // never a fallback from one form to the other
+		l.warn(Fault{"SHARED_SECRET", "is ignored", "SIGNING_KEYS is set too and alone counts; requests without key id are refused"})
+	}
+	for _, id := range slices.Sorted(maps.Keys(k.Keys)) {
+		if !l.checkLength("SIGNING_KEYS", k.Keys[id]) {
+			break
+		}
+	}
+	switch _, known := k.Keys[k.ActiveID]; {
+	case k.ActiveID == "" && l.config.Service != Receiver:
+		l.missing("ACTIVE_KEY_ID")
+	case k.ActiveID != "" && !known:
+		row, _ := find("ACTIVE_KEY_ID")
+		l.fault(Fault{row.name, "is not in SIGNING_KEYS (" + l.source(row.name) + ")", row.remedy()})
+	}
+}
+
+func (l *loader) checkLength(name string, s secret.Text) bool {
+	if s.Len() >= minSecretBytes || l.config.DevMode {
+		return true
+	}
+	row, _ := find(name)
+	l.fault(Fault{name, fmt.Sprintf("has a secret of fewer than %d bytes (%s)", minSecretBytes, l.source(name)), row.remedy()})
+	return false
+}
+
+func (l *loader) checkAge(k *Keyring, id string) {
+	const name = "KEY_ROTATION_DATES"
+	if _, known := k.Keys[id]; !known {
+		l.warn(Fault{name, fmt.Sprintf("names the key %q", id), "it is not in SIGNING_KEYS"})
+	} else if age := l.now().Sub(k.Made[id]); age > maxKeyAge {
+		l.warn(Fault{name, fmt.Sprintf("says that key %q is %d days old", id, age/day), "replace keys within 90 days"})
+	}
+}
+
+// checkReceiver refuses plain http that leaves this host and cluster: the JWTs of users travel on it.
+func (l *loader) checkReceiver() {
+	f := l.config.Forward
+	if f.URL == nil || f.URL.Scheme == "https" || f.AllowInsecure || staysInside(f.URL) {
+		return
+	}
+	l.fault(Fault{
+		"RECEIVER_WORKER_URL", "is plain http (" + l.source("RECEIVER_WORKER_URL") + ")",
+		"use https, or ALLOW_INSECURE_RECEIVER=true where the network is safe (--allow-insecure-receiver)",
+	})
+}
+
+func (l *loader) checkOrigins() {
+	l.warnExposed("ALLOWED_ORIGINS_JSON", l.config.Origins.Provisioning)
+	l.warnExposed("CORS_ORIGINS", l.config.Origins.Papyrus)
+}
+
+func (l *loader) warnExposed(name string, origins []string) {
+	for _, origin := range origins {
+		if exposed(origin) {
+			l.warn(Fault{name, "allows " + origin, "plain http can be read and changed on its way; use https"})
+		}
+	}
+}
+
+// checkAccessKey reads ACCESS_JWT_PRIVATE_KEY_FILE.
+func (l *loader) checkAccessKey() {
+	const name = "ACCESS_JWT_PRIVATE_KEY_FILE"
+	t := &l.config.Tokens
+	if t.AccessKeyFile == "" {
+		return
+	}
+	row, _ := find(name)
+	if l.given("ACCESS_JWT_PRIVATE_KEY") {
+		l.fault(Fault{name, "is set beside ACCESS_JWT_PRIVATE_KEY", "set one of them"})
+		return
+	}
+	data, err := readFile(t.AccessKeyFile)
+	if err == nil {
+		if t.AccessKey, err = parsePrivateKey(string(data)); err != nil {
+			err = errors.New("names a file that " + err.Error())
+		}
+	}
+	if err != nil {
+		l.fault(Fault{name, err.Error() + " (" + l.source(name) + ")", row.remedy()})
+	}
+}
+
+// checkPostgres requires what is generated beside an SQLite file: replicas must share it.
+func (l *loader) checkPostgres() {
+	if l.config.Database.Engine != Postgres {
+		return
+	}
+	t := l.config.Tokens
+	for _, need := range []struct {
+		name  string
+		value secret.Text
+	}{
+		{"SEAL_KEY", l.config.SealKey},
+		{"REFRESH_TOKEN_KEY", t.RefreshKey},
+		{"ACCESS_JWT_PRIVATE_KEY", t.AccessKey},
+	} {
+		if l.uses(need.name) && !need.value.IsSet() && !l.bad[need.name] && !l.bad[need.name+"_FILE"] {
+			row, _ := find(need.name)
+			l.fault(Fault{need.name, "is not set, which Postgres requires", row.remedy()})
+		}
+	}
+}
+
+// checkPowerSync refuses a PowerSync Service that would have nothing to replicate from.
+func (l *loader) checkPowerSync() {
+	if l.config.Database.Engine == SQLite && l.config.ExternalPowerSync() {
+		l.fault(Fault{
+			"POWERSYNC_SERVICE_URL", "names a PowerSync Service, which cannot replicate from SQLite",
+			"set DATABASE_URL to postgres://…, or leave POWERSYNC_SERVICE_URL out for the embedded one",
+		})
+	}
+}
+
+// checkBound warns of addresses that serve all does not use.
+func (l *loader) checkBound() {
+	for _, name := range []string{"RECEIVER_WORKER_URL", "SUPABASE_URL"} {
+		if l.config.Service == All && l.given(name) {
+			l.warn(Fault{name, "is ignored (" + l.source(name) + ")", "serve all joins its own services in the process"})
+		}
+	}
+}

@@ -1,0 +1,29 @@
+package config
+
+import "github.com/spf13/pflag"
+
+const (
+	fileFlag = "config"
+	envFlag  = "env"
+)
+
+// BindFileFlags adds --config and --env, which say which Wrangler file and which of its environments to read.
+func BindFileFlags(fs *pflag.FlagSet) {
+	fs.String(fileFlag, "", "the Wrangler `file` to read (default wrangler.jsonc, wrangler.json or wrangler.toml here)")
+	fs.String(envFlag, "", "the Wrangler environment `name` to read")
+}
+
+// BindFlags adds a flag for every setting of the services s that is not a secret. s may name several.
+func BindFlags(fs *pflag.FlagSet, s Service) {
+	for _, row := range settings {
+		if row.users&s == 0 || row.secret {
+			continue
+		}
+		usage := row.help + " (" + row.name + ")"
+		if row.kind == boolean {
+			fs.Bool(row.flagName(), row.def == "true", usage)
+			continue
+		}
+		fs.String(row.flagName(), row.def, usage)
+	}
+}
