@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/provisioner/provisioner/pkg/secret"
 )
@@ -34,10 +33,3 @@ type IdentityProvider interface {
 	// Recover sends a mail to reset the password, if the address has an account.
 	Recover(ctx context.Context, email string) error
 }
-
-const maxEmailLen = 254
-
-var emailForm = regexp.MustCompile(`^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+$`)
-
-// ValidEmail reports whether s has the form local@domain.tld and at most 254 bytes.
-func ValidEmail(s string) bool { return len(s) <= maxEmailLen && emailForm.MatchString(s) }

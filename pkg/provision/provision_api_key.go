@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/idempotency"
 	"github.com/provisioner/provisioner/pkg/secret"
+	"github.com/provisioner/provisioner/pkg/text"
 )
 
 const actionProvisionAPIKey = "provision_api_key"
@@ -67,7 +67,7 @@ func intentOf(user Identity, in Inbound, req Request) idempotency.Intent {
 }
 
 func (r *Receiver) createKey(ctx context.Context, req Request, upstreamKey string) ([]byte, error) {
-	if !ValidName(req.Name) {
+	if !text.IsLine(req.Name, maxNameLen) {
 		return nil, ErrInvalidName
 	}
 	if !r.tiers[req.Tier] {
@@ -78,11 +78,6 @@ func (r *Receiver) createKey(ctx context.Context, req Request, upstreamKey strin
 		return nil, err
 	}
 	return json.Marshal(sealedKey{Token: key.Token.Reveal(), ID: key.ID, Prefix: key.Prefix, Tier: key.Tier})
-}
-
-// ValidName reports whether a key may be called name: 1 to 100 characters without control characters.
-func ValidName(name string) bool {
-	return name != "" && utf8.RuneCountInString(name) <= maxNameLen && !hasControl(name)
 }
 
 // sealedKey is the form in which a Key is kept, under seal, as the answer of its intent.

@@ -2,11 +2,10 @@ package provision
 
 import (
 	"regexp"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/provisioner/provisioner/pkg/strictjson"
+	"github.com/provisioner/provisioner/pkg/text"
 )
 
 // Request is the body of POST /send and POST /inbox, in the members that sender and receiver look at.
@@ -67,7 +66,7 @@ func parseEvent(m members) (Request, error) {
 	if err != nil {
 		return Request{}, invalidField("sentAt", "must be an RFC 3339 time")
 	}
-	if utf8.RuneCountInString(m.UserID.Value) > maxUserIDLen || hasControl(m.UserID.Value) {
+	if !text.IsLine(m.UserID.Value, maxUserIDLen) {
 		return Request{}, invalidField("userId", "must be at most 128 characters without control characters")
 	}
 	if !actionName.MatchString(m.Action.Value) {
@@ -118,9 +117,4 @@ func isJWT(s string) bool {
 
 func isBase64URL(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
-
-// hasControl reports whether s has C0, DEL or C1 control characters.
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })
 }
