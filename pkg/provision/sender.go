@@ -55,9 +55,11 @@ func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTrippe
 	}
 }
 
-// newTries repeats lost connections inside the caller's deadline. It may: the inbox is idempotent for every action.
+// newTries repeats lost connections inside the caller's deadline. It may: the inbox is idempotent for every action. It also
+// repeats what the receiver took for a replay: two equal bodies signed in one millisecond have one signature.
 func newTries() failsafe.Executor[Reply] {
 	retry := retrypolicy.NewBuilder[Reply]().
+		HandleIf(func(r Reply, err error) bool { return err != nil || r.Status == http.StatusConflict && r.refusesSignature() }).
 		WithMaxAttempts(maxTries).
 		WithBackoff(firstBackoff, longestWait).
 		WithJitterFactor(backoffJitter).
@@ -136,28 +138,32 @@ func (s *Sender) try(ctx context.Context, out Outbound) (Reply, error) {
 // check returns ErrReceiverMisconfigured for answers that no client should see as its own fault: redirects, what is not
 // JSON, and refusals of the signature.
 func (r Reply) check() error {
-	var refusal struct {
-		Error string        `json:"error"`
-		Code  apierror.Code `json:"code"`
-	}
 	switch {
 	case r.Status >= 300 && r.Status < 400:
 		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d, a redirect", r.Status))
 	case len(r.Body) > maxReplyLen || !json.Valid(r.Body):
 		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d without JSON", r.Status))
-	case r.Status != http.StatusUnauthorized && r.Status != http.StatusConflict:
-		return nil
-	case json.Unmarshal(r.Body, &refusal) == nil && refusesSignature(refusal.Code, refusal.Error):
-		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature: %d %s", r.Status, refusal.Error))
+	case r.refusesSignature():
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature: %s", r.Body))
 	}
 	return nil
 }
 
 // refusesSignature recognizes the refusals of the contract's section 1. Workers of the first generation have no codes: there
 // the text decides.
-func refusesSignature(code apierror.Code, text string) bool {
+func (r Reply) refusesSignature() bool {
+	if r.Status != http.StatusUnauthorized && r.Status != http.StatusConflict {
+		return false
+	}
+	var said struct {
+		Error string        `json:"error"`
+		Code  apierror.Code `json:"code"`
+	}
+	if json.Unmarshal(r.Body, &said) != nil {
+		return false
+	}
 	for _, e := range []*apierror.Error{ErrMissingAuthHeaders, ErrStaleTimestamp, ErrInvalidSignature, ErrReplayDetected} {
-		if code == e.Code || code == "" && text == e.Message {
+		if said.Code == e.Code || said.Code == "" && said.Error == e.Message {
 			return true
 		}
 	}
