@@ -90,7 +90,7 @@ func isSpace(r rune) bool {
 // unquote trims text and takes off its quotes.
 func unquote(text string) (string, error) {
 	text = strings.TrimFunc(text, isSpace)
-	if text == "" || !strings.Contains("'\"`", text[:1]) {
+	if text == "" || strings.IndexByte("'\"`", text[0]) < 0 {
 		return text, nil
 	}
 	if len(text) < 2 || text[len(text)-1] != text[0] {
@@ -104,31 +104,34 @@ func unquote(text string) (string, error) {
 	return inner, nil
 }
 
-var errUnwritable = errors.New("mixes quotes and line ends in a way that .dev.vars cannot hold; keep it in a secrets directory")
+var errUnwritable = errors.New("mixes all kinds of quotes with # or escapes, which .dev.vars cannot hold: keep it in a secrets directory")
 
-// setDotenv returns src with name set to value, everything else as it was. The first quoting that reads back as value
-// is taken; errUnwritable is returned where none does.
+// setDotenv returns src with name set to value, everything else as it was. The first writing that reads back as value,
+// and leaves the other values alone, is taken; errUnwritable is returned where there is none.
 func setDotenv(src, name, value string) (string, error) {
 	want, err := parseDotenv([]byte(src))
 	if err != nil {
 		return "", err
 	}
 	want[name] = value
-	for _, quoted := range quotings(value) {
-		next, err := replaceDotenv(src, name, quoted)
-		if err != nil {
-			return "", err
-		}
-		if got, err := parseDotenv([]byte(next)); err == nil && maps.Equal(got, want) {
-			return next, nil
+	for _, place := range []func(src, name, quoted string) (string, error){replaceDotenv, prependDotenv} {
+		for _, quoted := range quotings(value) {
+			next, err := place(src, name, quoted)
+			if err != nil {
+				return "", err
+			}
+			if got, err := parseDotenv([]byte(next)); err == nil && maps.Equal(got, want) {
+				return next, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("%s %w", name, errUnwritable)
 }
 
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=~-]+$`)
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=~\\-]+$`)
 
-// quotings lists the ways to write value, the most readable first: bare, in quotes that it does not hold, in any, as it is.
+// quotings lists the ways to write value, the most readable first: bare, in quotes that it does not hold, in any,
+// as it is, on one line.
 func quotings(value string) []string {
 	var ways, mixed []string
 	if plain.MatchString(value) {
@@ -145,7 +148,8 @@ func quotings(value string) []string {
 		}
 		ways = append(ways, quote+inner+quote)
 	}
-	return slices.Concat(ways, mixed, []string{value})
+	oneLine := strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(value)
+	return slices.Concat(ways, mixed, []string{value, `"` + oneLine + `"`})
 }
 
 // replaceDotenv puts the quoted value in the place of name's last assignment, or at the end.
@@ -163,6 +167,13 @@ func replaceDotenv(src, name, quoted string) (string, error) {
 		src += "\n"
 	}
 	return src + name + "=" + quoted + "\n", nil
+}
+
+// prependDotenv moves name to the top. There it is safe from a value above that ends with a backslash: Wrangler's reading
+// prefers to take the quote behind that for an escaped one, and to go on to a later one.
+func prependDotenv(src, name, quoted string) (string, error) {
+	rest, err := unsetDotenv(src, name)
+	return name + "=" + quoted + "\n" + rest, err
 }
 
 // unsetDotenv returns src without the lines that assign to name.

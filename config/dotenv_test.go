@@ -86,6 +86,21 @@ func TestSetDotenvKeepsTheRest(t *testing.T) {
 	}
 }
 
+func TestSetDotenvBesideATrailingBackslash(t *testing.T) {
+	src := "A='a#\\'\n"
+	for name, value := range map[string]string{"B": "# \"'#", "C": "c\\", "D": "\n'\"\\"} {
+		var err error
+		if src, err = setDotenv(src, name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := parseDotenv([]byte(src))
+	want := map[string]string{"A": `a#\`, "B": "# \"'#", "C": `c\`, "D": "\n'\"\\"}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v in %q\n%s", err, src, diff)
+	}
+}
+
 // FuzzDotenv checks that nothing panics and that every value that parses is written so that it reads the same.
 func FuzzDotenv(f *testing.F) {
 	for _, tt := range dotenvReadings {

@@ -38,7 +38,7 @@ func DevVarsTarget(path string) SecretTarget { return SecretTarget{devVarsFile(p
 func SecretDirTarget(path string) SecretTarget { return SecretTarget{secretDir(path)} }
 
 // Put sets one secret. It returns [ErrSecretName] for a bad name, and an error for an empty value or one that .dev.vars
-// cannot hold: one that needs all three kinds of quotes.
+// cannot hold, as its format has no escape for quotes: all three kinds of them together with a # for instance.
 func (t SecretTarget) Put(name, value string) error {
 	return t.Bulk(map[string]*string{name: &value})
 }
