@@ -45,7 +45,7 @@ func (d Dialect) Body(e *Error) any {
 		}
 		return nestedBody{nestedError{Code: nestedCode(e.Code), Message: e.Message, Details: details}}
 	case Supabase:
-		return supabaseBody{Code: e.Status, ErrorCode: strings.ToLower(string(e.Code)), Msg: e.Message}
+		return supabaseBody{Code: e.Status, ErrorCode: supabaseCode(e.Code), Msg: e.Message}
 	case Flat:
 	}
 	return flatBody{Error: e.Message, Code: e.Code}
@@ -62,5 +62,21 @@ func nestedCode(c Code) Code {
 		return "VALIDATION_ERROR"
 	default:
 		return c
+	}
+}
+
+// supabaseCode gives the name that /auth/v1 has for a code of ours (contract: provisioning, section 7).
+func supabaseCode(c Code) string {
+	switch c {
+	case InternalError:
+		return "unexpected_failure"
+	case JSONParseError:
+		return "bad_json"
+	case RateLimited:
+		return "over_request_rate_limit"
+	case StoreUnavailable:
+		return "service_unavailable"
+	default:
+		return strings.ToLower(string(c))
 	}
 }

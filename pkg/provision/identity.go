@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 
+	"github.com/provisioner/provisioner/pkg/strictjson"
+	"github.com/provisioner/provisioner/pkg/text"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -22,6 +24,42 @@ func (g Grant) ConfirmationRequired() bool { return !g.JWT.IsSet() }
 type Credentials struct {
 	Email    string
 	Password secret.Text
+}
+
+// ParseCredentials reads the body of POST /signup and /signin, {"email","password"}. Its errors are JSON_PARSE_ERROR,
+// MISSING_FIELDS and INVALID_EMAIL.
+func ParseCredentials(body []byte) (Credentials, error) {
+	var m struct {
+		Email    strictjson.Text `json:"email"`
+		Password strictjson.Text `json:"password"`
+	}
+	if err := strictjson.UnmarshalObject(body, &m); err != nil {
+		return Credentials{}, ErrNotObject.With(err)
+	}
+	if missing := absent("email", m.Email, "password", m.Password); missing != nil {
+		return Credentials{}, missingFields(missing...)
+	}
+	if !text.IsEmail(m.Email.Value) {
+		return Credentials{}, ErrInvalidEmail
+	}
+	return Credentials{Email: m.Email.Value, Password: secret.New(m.Password.Value)}, nil
+}
+
+// ParseEmail reads the body of POST /forgot-password, {"email"}, with the errors of [ParseCredentials].
+func ParseEmail(body []byte) (string, error) {
+	var m struct {
+		Email strictjson.Text `json:"email"`
+	}
+	if err := strictjson.UnmarshalObject(body, &m); err != nil {
+		return "", ErrNotObject.With(err)
+	}
+	switch {
+	case m.Email.Value == "":
+		return "", missingFields("email")
+	case !text.IsEmail(m.Email.Value):
+		return "", ErrInvalidEmail
+	}
+	return m.Email.Value, nil
 }
 
 // IdentityProvider keeps the users' accounts. Its errors are those of this package: ErrEmailTaken, ErrWeakPassword,

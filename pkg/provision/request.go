@@ -55,7 +55,19 @@ func ParseRequest(body []byte) (Request, error) {
 
 var actionName = regexp.MustCompile(`^[a-z0-9_.:-]{1,64}$`)
 
-const maxUserIDLen = 128
+const (
+	maxUserIDLen         = 128
+	maxIdempotencyKeyLen = 255
+)
+
+// CheckIdempotencyKey returns INVALID_FIELD unless the values of an Idempotency-Key header are none, or one of 1 to 255
+// printable ASCII characters.
+func CheckIdempotencyKey(values []string) error {
+	if len(values) == 0 || len(values) == 1 && text.IsPrintableASCII(values[0], maxIdempotencyKeyLen) {
+		return nil
+	}
+	return invalidField("Idempotency-Key", "must be one header of 1 to 255 printable ASCII characters")
+}
 
 // parseEvent reads {"userId","action","sentAt"}, and a jwt where there is one.
 func parseEvent(m members) (Request, error) {

@@ -86,14 +86,9 @@ type Reply struct {
 	RetryAfter string // the header's value; "" for none
 }
 
-// Forward signs a request, sends it to the receiver within ctx's deadline and returns what it answered. It reads the body
-// first (see [ParseRequest]): what the receiver would refuse anyway does not travel. Its other errors are
-// RECEIVER_UNREACHABLE, RECEIVER_TIMEOUT and RECEIVER_MISCONFIGURED.
+// Forward signs a request that [ParseRequest] accepts, sends it to the receiver within ctx's deadline and returns what it
+// answered. Its errors are RECEIVER_UNREACHABLE, RECEIVER_TIMEOUT and RECEIVER_MISCONFIGURED.
 func (s *Sender) Forward(ctx context.Context, out Outbound) (Reply, error) {
-	if _, err := ParseRequest(out.Body); err != nil {
-		return Reply{}, err
-	}
-
 	reply, err := s.tries.WithContext(ctx).GetWithExecution(func(failsafe.Execution[Reply]) (Reply, error) {
 		return s.try(ctx, out)
 	})

@@ -1,0 +1,208 @@
+// Package sender is the public edge: sign-up, sign-in, and requests that it forwards signed (contract: provisioning,
+// section 2).
+package sender
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/provisioner/provisioner/pkg/httpapi"
+	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/provision"
+	"github.com/provisioner/provisioner/pkg/ratelimit"
+	"github.com/provisioner/provisioner/pkg/supabase"
+)
+
+const (
+	service = "api-provisioning-sender"
+	// timestampForm is RFC 3339 in UTC to the millisecond.
+	timestampForm = "2006-01-02T15:04:05.000Z"
+)
+
+// CORS are the CORS headers of sender and receiver.
+var CORS = middleware.CORSHeaders{
+	Methods: "GET, POST, OPTIONS",
+	Headers: "content-type, authorization, idempotency-key, x-request-id, traceparent",
+}
+
+// Config is what the API is made of; every field is needed.
+type Config struct {
+	Options  httpapi.Options // Service, CORS and Dialect are set here
+	Identity provision.IdentityProvider
+	Sender   *provision.Sender
+	Limiter  ratelimit.Limiter
+	Auth     ratelimit.Limit // of sign-up, sign-in and forgot-password
+	Send     ratelimit.Limit
+	// BodyLimit is the longest body, in bytes.
+	BodyLimit int64
+	// ForwardTimeout is how long a request to /send may take in all.
+	ForwardTimeout time.Duration
+	Version        string
+	Now            func() time.Time
+}
+
+type api struct {
+	Config
+	auth *middleware.Attempts
+	send *middleware.Attempts
+}
+
+// New returns the sender's API.
+func New(c Config) http.Handler {
+	c.Options.Service, c.Options.CORS, c.Options.Dialect = "sender", CORS, httpapi.FlatDialect
+	a := api{
+		Config: c,
+		auth:   middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth)),
+		send:   middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Send)),
+	}
+	e := httpapi.New(c.Options)
+	httpapi.Read(e, "/health", a.health)
+	e.POST("/signup", a.signUp)
+	e.POST("/signin", a.signIn)
+	e.POST("/forgot-password", a.forgotPassword)
+	e.POST("/send", a.forward, middleware.Budget(c.ForwardTimeout))
+	return e
+}
+
+type health struct {
+	OK        bool   `json:"ok"`
+	Service   string `json:"service"`
+	Version   string `json:"version"`
+	Timestamp string `json:"timestamp"`
+}
+
+// health serves GET /health: 200 with the version and the time.
+func (a api) health(c echo.Context) error {
+	return httpapi.WriteJSON(c, http.StatusOK, health{true, service, a.Version, a.Now().UTC().Format(timestampForm)})
+}
+
+type grant struct {
+	JWT                  string `json:"jwt,omitempty"`
+	UserID               string `json:"userId"`
+	Email                string `json:"email"`
+	ConfirmationRequired bool   `json:"confirmationRequired,omitempty"`
+	RefreshToken         string `json:"refreshToken,omitempty"`
+	ExpiresIn            int    `json:"expiresIn,omitempty"`
+}
+
+func newGrant(g provision.Grant) grant {
+	return grant{
+		JWT: g.JWT.Reveal(), UserID: g.UserID, Email: g.Email, ConfirmationRequired: g.ConfirmationRequired(),
+		RefreshToken: g.RefreshToken.Reveal(), ExpiresIn: g.ExpiresIn,
+	}
+}
+
+// signUp serves POST /signup: {email, password} to 201 {jwt, userId, email}, or {userId, email, confirmationRequired} where
+// the provider wants the e-mail confirmed first. Codes: INVALID_EMAIL, WEAK_PASSWORD, EMAIL_TAKEN, SIGNUP_DISABLED,
+// IDENTITY_REFUSED.
+func (a api) signUp(c echo.Context) error {
+	in, err := read(c, a.BodyLimit, provision.ParseCredentials)
+	if err != nil {
+		return err
+	}
+	if err := a.auth.Admit(c, ratelimit.SignUp); err != nil {
+		return err
+	}
+	g, err := a.Identity.SignUp(outgoing(c), in)
+	if err != nil {
+		return err
+	}
+	httpapi.NoStore(c)
+	return httpapi.WriteJSON(c, http.StatusCreated, newGrant(g))
+}
+
+// signIn serves POST /signin: {email, password} to 200 {jwt, userId, email}. Codes: INVALID_CREDENTIALS,
+// EMAIL_NOT_CONFIRMED, IDENTITY_REFUSED.
+func (a api) signIn(c echo.Context) error {
+	in, err := read(c, a.BodyLimit, provision.ParseCredentials)
+	if err != nil {
+		return err
+	}
+	var g provision.Grant
+	err = a.auth.SignIn(c, in.Email, provision.ErrInvalidCredentials, func(context.Context) (err error) {
+		g, err = a.Identity.SignIn(outgoing(c), in)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	httpapi.NoStore(c)
+	return httpapi.WriteJSON(c, http.StatusOK, newGrant(g))
+}
+
+type done struct {
+	OK bool `json:"ok"`
+}
+
+// forgotPassword serves POST /forgot-password: {email} to 200 {"ok":true}, whether or not the address has an account.
+func (a api) forgotPassword(c echo.Context) error {
+	email, err := read(c, a.BodyLimit, provision.ParseEmail)
+	if err != nil {
+		return err
+	}
+	if err := a.auth.Admit(c, ratelimit.ForgotPassword); err != nil {
+		return err
+	}
+	if err := a.Identity.Recover(outgoing(c), email); err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(c, http.StatusOK, done{OK: true})
+}
+
+// forward serves POST /send: a provision request or an event to the receiver's status and body. Codes: MISSING_FIELDS,
+// INVALID_FIELD, UNKNOWN_ACTION, INVALID_AUTH, RECEIVER_UNREACHABLE, RECEIVER_MISCONFIGURED, RECEIVER_TIMEOUT, and the
+// receiver's own.
+func (a api) forward(c echo.Context) error {
+	body, err := readBody(c, a.BodyLimit)
+	if err != nil {
+		return err
+	}
+	if _, err := provision.ParseRequest(body); err != nil {
+		return err
+	}
+	idempotencyKey := c.Request().Header.Values("Idempotency-Key")
+	if err := provision.CheckIdempotencyKey(idempotencyKey); err != nil {
+		return err
+	}
+	if err := a.send.Admit(c, ratelimit.Send); err != nil {
+		return err
+	}
+
+	header := httpapi.Forwarded(c)
+	if len(idempotencyKey) == 1 {
+		header["Idempotency-Key"] = idempotencyKey
+	}
+	reply, err := a.Sender.Forward(c.Request().Context(), provision.Outbound{Body: body, Header: header})
+	if err != nil {
+		return err
+	}
+	if reply.RetryAfter != "" {
+		c.Response().Header().Set("Retry-After", reply.RetryAfter)
+	}
+	httpapi.NoStore(c)
+	return httpapi.WriteRaw(c, reply.Status, reply.Body)
+}
+
+func readBody(c echo.Context, limit int64) ([]byte, error) {
+	if err := httpapi.RequireJSON(c); err != nil {
+		return nil, err
+	}
+	return httpapi.ReadBody(c, limit)
+}
+
+func read[T any](c echo.Context, limit int64, parse func([]byte) (T, error)) (T, error) {
+	body, err := readBody(c, limit)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return parse(body)
+}
+
+// outgoing is the context of calls to the identity provider.
+func outgoing(c echo.Context) context.Context {
+	return supabase.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
+}
