@@ -1,0 +1,137 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/pkg/client/provisioning"
+)
+
+const defaultSender = "http://127.0.0.1:8787"
+
+func newClient() *cobra.Command {
+	var sender string
+	c := &cobra.Command{
+		Use:   "client",
+		Short: "Call a sender as an app would",
+		Long: `Call a sender as an app would, with the retries of the Flutter client. Passwords and JWTs are asked for on a terminal and
+read from standard input otherwise.`,
+	}
+	fallback := os.Getenv("SENDER_WORKER_URL")
+	if fallback == "" {
+		fallback = defaultSender
+	}
+	c.PersistentFlags().StringVar(&sender, "sender", fallback, "base `URL` of the sender (SENDER_WORKER_URL)")
+	connect := func() *provisioning.Client { return provisioning.New(sender) }
+	c.AddCommand(newClientHealth(connect, &sender), newClientSignUp(connect), newClientSignIn(connect), newClientProvision(connect), newClientEvent(connect))
+	return c
+}
+
+type connector func() *provisioning.Client
+
+func newClientHealth(connect connector, sender *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "health [URL]",
+		Short: "Ask a service whether it is up (default the sender)",
+		Example: `  provisioner client health
+  provisioner client health https://receiver.example.com`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			url := *sender
+			if len(args) == 1 {
+				url = args[0]
+			}
+			return report(c, connect().CheckHealth(c.Context(), url))
+		},
+	}
+}
+
+func newClientSignUp(connect connector) *cobra.Command {
+	return &cobra.Command{
+		Use:     "signup EMAIL",
+		Short:   "Make an account",
+		Example: "  provisioner client signup reader@example.com",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			password, err := readSecret(c, "the password")
+			if err != nil {
+				return err
+			}
+			return report(c, connect().SignUp(c.Context(), args[0], password.Reveal()))
+		},
+	}
+}
+
+func newClientSignIn(connect connector) *cobra.Command {
+	return &cobra.Command{
+		Use:     "signin EMAIL",
+		Short:   "Sign in, and print the JWT with the account",
+		Example: "  provisioner client signin reader@example.com < password.txt",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			password, err := readSecret(c, "the password")
+			if err != nil {
+				return err
+			}
+			return report(c, connect().SignIn(c.Context(), args[0], password.Reveal()))
+		},
+	}
+}
+
+func newClientProvision(connect connector) *cobra.Command {
+	var name, tier string
+	c := &cobra.Command{
+		Use:     "provision",
+		Short:   "Get an API key for the user of a JWT",
+		Long:    "Get an API key for the user of a JWT, which is read from standard input. The key is shown this once.",
+		Example: "  provisioner client signin reader@example.com < password.txt | jq -r .jwt | provisioner client provision --name laptop",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			jwt, err := readSecret(c, "the JWT")
+			if err != nil {
+				return err
+			}
+			return report(c, connect().ProvisionKey(c.Context(), jwt.Reveal(), name, tier))
+		},
+	}
+	c.Flags().StringVar(&name, "name", "", "what to call the key")
+	c.Flags().StringVar(&tier, "tier", "new", "the tier to ask for")
+	_ = c.MarkFlagRequired("name")
+	return c
+}
+
+func newClientEvent(connect connector) *cobra.Command {
+	var user, action string
+	c := &cobra.Command{
+		Use:     "event",
+		Short:   "Report an event",
+		Example: "  provisioner client event --user u1 --action app_opened",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return report(c, connect().SendEvent(c.Context(), provisioning.Event{UserID: user, Action: action, SentAt: time.Now()}))
+		},
+	}
+	c.Flags().StringVar(&user, "user", "", "the user's id")
+	c.Flags().StringVar(&action, "action", "", "what happened: 1 to 64 of a-z 0-9 _ . : -")
+	_ = c.MarkFlagRequired("user")
+	_ = c.MarkFlagRequired("action")
+	return c
+}
+
+// report prints the answer of a success as JSON, and returns an error's message.
+func report(c *cobra.Command, r provisioning.Result) error {
+	switch r := r.(type) {
+	case provisioning.Success:
+		return printJSON(c, r.Data)
+	case provisioning.Error:
+		if r.Code != "" {
+			return fmt.Errorf("%s (%s)", r.Message, r.Code)
+		}
+		return errors.New(r.Message)
+	}
+	return nil
+}

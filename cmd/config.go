@@ -1,0 +1,102 @@
+package cmd
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/config"
+)
+
+var serviceNames = map[string]config.Service{
+	"sender": config.Sender, "receiver": config.Receiver, "papyrus": config.Papyrus, "all": config.All,
+}
+
+var serviceArgs = []string{"sender", "receiver", "papyrus", "all"}
+
+// oneService accepts no argument or the name of one service.
+func oneService(_ *cobra.Command, args []string) error {
+	if len(args) > 1 || len(args) == 1 && serviceNames[args[0]] == 0 {
+		return fmt.Errorf("name one service: %s", strings.Join(serviceArgs, ", "))
+	}
+	return nil
+}
+
+func serviceOf(args []string) config.Service {
+	if len(args) == 0 {
+		return config.All
+	}
+	return serviceNames[args[0]]
+}
+
+func newConfig() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Show and check the settings of a service",
+	}
+	c.AddCommand(newConfigShow(), newConfigCheck())
+	return c
+}
+
+func newConfigShow() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "show [sender|receiver|papyrus|all]",
+		Short: "Show each setting, its value and where it comes from",
+		Long:  "Show each setting of a service (default all), its value and where it comes from. Secrets show as \"configured\".",
+		Example: `  provisioner config show sender
+  provisioner config show all --json
+  SIGNING_KEYS='{"k1":"…"}' provisioner config show receiver --env staging`,
+		Args: oneService, ValidArgs: serviceArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			_, report, _ := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
+			if asJSON {
+				return printJSON(c, report.Values())
+			}
+			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			_, _ = fmt.Fprintln(w, "SETTING\tVALUE\tSOURCE")
+			for _, v := range report.Values() {
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", v.Name, v.Value, v.Source)
+			}
+			return w.Flush()
+		},
+	}
+	config.BindFlags(c.Flags(), config.Sender|config.Receiver|config.Papyrus|config.All)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func newConfigCheck() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check [sender|receiver|papyrus|all]",
+		Short: "Check all settings at once",
+		Long:  "Check all settings of a service (default all). Every fault is named with what is wrong and how to set it right; the exit code is 1 if there is any.",
+		Example: `  provisioner config check sender
+  provisioner config check receiver --config wrangler.toml --env production`,
+		Args: oneService, ValidArgs: serviceArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			_, report, err := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
+			for _, w := range report.Warnings {
+				_, _ = fmt.Fprintln(c.OutOrStdout(), "warning:", w)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "the settings of %s are complete and valid\n", serviceOf(args))
+			return err
+		},
+	}
+	config.BindFlags(c.Flags(), config.Sender|config.Receiver|config.Papyrus|config.All)
+	return c
+}
+
+// printJSON writes v, indented, to the command's output.
+func printJSON(c *cobra.Command, v any) error {
+	e := json.NewEncoder(c.OutOrStdout())
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

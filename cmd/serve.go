@@ -1,0 +1,155 @@
+package cmd
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/config"
+	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/server"
+	"github.com/provisioner/provisioner/pkg/store"
+)
+
+func newServe() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a service, or all three",
+		Long: `Run a service, or all three. They drain on SIGTERM, end at once on SIGINT, and reload keys and origins on SIGHUP or
+when their files change.`,
+	}
+	c.AddCommand(newServeSender(), newServeReceiver(), newServePapyrus(), newServeAll())
+	return c
+}
+
+// compose builds the services of a process from what they share.
+type compose func(*services) ([]server.Service, error)
+
+// newServeOne returns the command that runs the services that build makes.
+func newServeOne(s config.Service, short, example string, build compose, announce func(*cobra.Command, *services, map[string]string) error) *cobra.Command {
+	c := &cobra.Command{
+		Use:     s.String(),
+		Short:   short,
+		Example: example,
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			signals, stop := server.Signals()
+			defer stop()
+			p := process{options: config.Options{Service: s, Flags: c.Flags()}, build: build}
+			p.announce = func(s *services, addrs map[string]string) error { return announce(c, s, addrs) }
+			return p.run(c.Context(), c, server.Config{Signals: signals})
+		},
+	}
+	config.BindFlags(c.Flags(), s)
+	return c
+}
+
+// process is one run of a serve command.
+type process struct {
+	options  config.Options
+	build    compose
+	announce func(*services, map[string]string) error
+}
+
+func (p process) run(ctx context.Context, c *cobra.Command, group server.Config) error {
+	cfg, report, err := config.Load(p.options)
+	if err != nil {
+		return err
+	}
+	log := server.NewLogger(c.ErrOrStderr(), string(cfg.Log.Format), cfg.Log.Level)
+	for _, w := range report.Warnings {
+		log.Warn(w.Error())
+	}
+	return p.serve(ctx, cfg, report.Paths, log, group)
+}
+
+func (p process) serve(ctx context.Context, cfg *config.Config, watched []string, log *slog.Logger, group server.Config) error {
+	s, err := newServices(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	group.Log, group.Metrics, group.Admin, group.DrainDelay = log, s.metrics, cfg.Addr.Admin, cfg.DrainDelay
+	group.Ready = s.checks()
+	g := server.New(group)
+	defer func() { _ = g.Close() }()
+	for _, f := range s.closers {
+		g.Defer(f)
+	}
+
+	apis, err := p.build(s)
+	if err != nil {
+		return err
+	}
+	for _, api := range apis {
+		g.Add(api)
+	}
+	if s.db != nil {
+		g.Go("purge", s.purge)
+	}
+	if s.keys != nil {
+		g.OnReload(func() error { return s.reload(p.options) }, watched...)
+	}
+	if err := g.Listen(ctx); err != nil {
+		return err
+	}
+	if err := p.announce(s, g.Addrs()); err != nil {
+		return err
+	}
+	return g.Run(ctx)
+}
+
+// announceNothing is for services that run among others: the log says where they listen.
+func announceNothing(*cobra.Command, *services, map[string]string) error { return nil }
+
+// checks are what readiness asks: the database, where there is one. Redis is no part of it; it may vanish.
+func (s *services) checks() []server.Check {
+	if s.db == nil {
+		return nil
+	}
+	return []server.Check{{Name: "store", Run: s.db.Ping}}
+}
+
+const (
+	purgeEvery        = time.Minute
+	endedSessionsKept = 30 * 24 * time.Hour
+)
+
+// purge deletes what has expired, from time to time, until ctx ends.
+func (s *services) purge(ctx context.Context) error {
+	ticker := time.NewTicker(purgeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			_, err := s.db.Purge(ctx, now.UTC(), store.Retention{Events: s.cfg.EventRetention, Sessions: endedSessionsKept})
+			if err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "expired rows not purged", "err", err)
+			}
+		}
+	}
+}
+
+// reload reads the keyring and the origins again. Both are checked before either is changed.
+func (s *services) reload(o config.Options) error {
+	live, report, err := config.Reload(o)
+	if err != nil {
+		return err
+	}
+	for _, w := range report.Warnings {
+		s.log.Warn(w.Error())
+	}
+	if err := reloadSigningKeys(s.keys, live.Keyring); err != nil {
+		return err
+	}
+	s.origins.Replace(live.Origins.Provisioning)
+	return nil
+}
+
+func service(s config.Service, addr string, handler http.Handler, dialect apierror.Dialect) server.Service {
+	return server.Service{Name: s.String(), Addr: addr, Handler: handler, Dialect: dialect}
+}

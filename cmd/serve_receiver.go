@@ -1,0 +1,24 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/config"
+	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/server"
+	"github.com/provisioner/provisioner/pkg/supabase"
+)
+
+func newServeReceiver() *cobra.Command {
+	return newServeOne(config.Receiver, "Run the internal side: signed requests, and the keys that they ask for",
+		`  SIGNING_KEYS='{"k1":"…"}' SUPABASE_URL=https://x.supabase.co SUPABASE_ANON_KEY=… provisioner serve receiver`,
+		func(s *services) ([]server.Service, error) {
+			network := newNetwork()
+			identity := supabase.NewClient(s.cfg.Supabase.URL.String(), s.cfg.Supabase.AnonKey, network)
+			handler, err := s.receiver(identity, s.validator(identity, network))
+			if err != nil {
+				return nil, err
+			}
+			return []server.Service{service(config.Receiver, s.cfg.Addr.Receiver, handler, apierror.Flat)}, nil
+		}, announceNothing)
+}

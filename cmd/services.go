@@ -1,0 +1,232 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/provisioner/provisioner/config"
+	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/httpapi"
+	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
+	"github.com/provisioner/provisioner/pkg/httpapi/receiver"
+	"github.com/provisioner/provisioner/pkg/httpapi/sender"
+	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
+	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/password"
+	"github.com/provisioner/provisioner/pkg/provision"
+	"github.com/provisioner/provisioner/pkg/ratelimit"
+	"github.com/provisioner/provisioner/pkg/ratelimit/redislimit"
+	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/signing"
+	"github.com/provisioner/provisioner/pkg/store"
+	"github.com/provisioner/provisioner/pkg/supabase"
+	"github.com/provisioner/provisioner/pkg/token"
+)
+
+// services builds the services of one process from what they share.
+type services struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	db      *store.DB // nil in a process of the sender alone
+	keys    *signing.Keyring
+	origins *middleware.Origins // of sender and receiver
+	limiter ratelimit.Limiter
+	closers []func() error
+}
+
+// newServices opens what the services of cfg share.
+func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*services, error) {
+	s := &services{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), origins: middleware.NewOrigins(cfg.Origins.Provisioning)}
+	if err := s.openLimiter(); err != nil {
+		return nil, err
+	}
+	if cfg.Service != config.Sender {
+		db, err := openStore(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		s.db = db
+		s.closers = append(s.closers, db.Close)
+	}
+	if cfg.Service == config.Papyrus {
+		return s, nil
+	}
+	keys, err := s.signingKeys()
+	s.keys = keys
+	return s, err
+}
+
+func (s *services) openLimiter() error {
+	local := ratelimit.NewMemory(time.Now)
+	s.limiter = local
+	if !s.cfg.RedisURL.IsSet() {
+		return nil
+	}
+	shared, err := redislimit.Open(s.cfg.RedisURL.Reveal())
+	if err != nil {
+		return err
+	}
+	s.limiter = ratelimit.NewShared(shared, local, time.Now, s.log)
+	s.closers = append(s.closers, shared.Close)
+	return nil
+}
+
+func (s *services) options(origins *middleware.Origins) httpapi.Options {
+	return httpapi.Options{Log: s.log, Metrics: s.metrics, Origins: origins, TrustedProxies: s.cfg.TrustedProxies}
+}
+
+// sender builds the sender. Receiver and identity say how to reach the services that it calls.
+func (s *services) sender(receiver http.RoundTripper, receiverURL string, identity *supabase.Client) http.Handler {
+	return sender.New(sender.Config{
+		Options:        s.options(s.origins),
+		Identity:       identity,
+		Sender:         provision.NewSender(receiverURL, s.keys, receiver, time.Now),
+		Limiter:        s.limiter,
+		Auth:           ratelimit.Limit(s.cfg.Limits.Auth),
+		Send:           ratelimit.Limit(s.cfg.Limits.Send),
+		BodyLimit:      s.cfg.Limits.Body,
+		ForwardTimeout: s.cfg.Forward.Timeout,
+		Version:        version(),
+		Now:            time.Now,
+	})
+}
+
+// receiver builds the receiver, which asks users about JWTs and identity for keys.
+func (s *services) receiver(identity *supabase.Client, users provision.Validator) (http.Handler, error) {
+	sealer, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	return receiver.New(receiver.Config{
+		Options:  s.options(s.origins),
+		Verifier: signing.NewVerifier(s.keys, s.cfg.ReplayWindow, time.Now),
+		Receiver: provision.NewReceiver(provision.ReceiverConfig{
+			Guard:   replay.NewGuard(s.db),
+			Users:   users,
+			Keys:    identity,
+			Intents: idempotency.NewDoer(s.db, sealer, time.Now),
+			Tiers:   tierNames(s.cfg.Tiers),
+			Now:     time.Now,
+			Log:     s.log,
+		}),
+		BodyLimit: s.cfg.Limits.Body,
+	}), nil
+}
+
+// papyrus builds the accounts service.
+func (s *services) papyrus() (http.Handler, error) {
+	sealer, err := s.sealer()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := s.accessTokens()
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := s.sessions()
+	if err != nil {
+		return nil, err
+	}
+	keys := apikey.New(apikey.Config{
+		Store: s.db, Sealer: sealer, Prefix: s.cfg.APIKeyPrefix, Tiers: tiers(s.cfg.Tiers), Now: time.Now, Log: s.log,
+	})
+	accounts := account.New(account.Config{
+		Store:    s.db,
+		Hasher:   password.NewHasher(password.OWASP, 0),
+		Policy:   password.NewPolicy(s.cfg.PasswordProfile == config.PasswordNIST),
+		Sessions: sessions, Tokens: tokens, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
+	})
+	return papyrus.New(
+		papyrus.Config{Options: s.options(middleware.NewOrigins(s.cfg.Origins.Papyrus)), Keys: keys, Limiter: s.limiter},
+		supabaseapi.Mount(supabaseapi.Config{
+			Accounts: accounts, Keys: keys, Tokens: tokens, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth),
+			BodyLimit: s.cfg.Limits.Body, Version: version(), Log: s.log,
+		}),
+	), nil
+}
+
+func (s *services) accessTokens() (*token.AccessIssuer, error) {
+	pem, err := s.generated(s.cfg.Tokens.AccessKey, "access-token-key.pem", token.NewAccessKey)
+	if err != nil {
+		return nil, err
+	}
+	key, err := token.ParseAccessKey(pem)
+	if err != nil {
+		return nil, fmt.Errorf("ACCESS_JWT_PRIVATE_KEY: %w", err)
+	}
+	return token.NewAccessIssuer(key, s.cfg.PublicBaseURL.String()+"/auth/v1", s.cfg.Tokens.AccessLifetime, time.Now)
+}
+
+func (s *services) sessions() (*session.Keeper, error) {
+	key, err := s.generated(s.cfg.Tokens.RefreshKey, "refresh-token-key", randomSecret)
+	if err != nil {
+		return nil, err
+	}
+	return session.NewKeeper(s.db, key, s.cfg.Tokens.RefreshLifetime, time.Now)
+}
+
+func (s *services) sealer() (*idempotency.Sealer, error) {
+	key, err := s.generated(s.cfg.SealKey, "seal-key", randomSecret)
+	if err != nil {
+		return nil, err
+	}
+	return idempotency.NewSealer(key)
+}
+
+// validator returns who judges users' JWTs: the provider, or this process by the provider's keys.
+func (s *services) validator(identity *supabase.Client, network http.RoundTripper) provision.Validator {
+	c, url := s.cfg.Supabase, s.cfg.Supabase.URL.String()
+	var users provision.Validator = identity
+	switch {
+	case c.Validation == config.ValidateRemote:
+	case c.JWTSecret.IsSet():
+		users = supabase.NewSecretValidator(c.JWTSecret, url, c.JWTIssuer, time.Now)
+	default:
+		users = supabase.NewJWKSValidator(url, c.JWTIssuer, network, time.Now)
+	}
+	if c.CacheTTL > 0 {
+		users = supabase.NewCachedValidator(users, c.CacheTTL, time.Now)
+	}
+	return users
+}
+
+func tiers(in []config.Tier) []apikey.Tier {
+	out := make([]apikey.Tier, len(in))
+	for i, t := range in {
+		out[i] = apikey.Tier{Name: t.Name, Keys: t.Keys, PerMinute: t.PerMinute}
+	}
+	return out
+}
+
+func tierNames(in []config.Tier) []string {
+	out := make([]string, len(in))
+	for i, t := range in {
+		out[i] = t.Name
+	}
+	return out
+}
+
+const (
+	dialTimeout     = 2 * time.Second
+	idleConnections = 256 // kept open to one peer: sender and receiver talk to one each
+)
+
+// newNetwork returns the transport of calls to other services.
+func newNetwork() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented in net/http
+	t.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
+	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*idleConnections, idleConnections
+	t.IdleConnTimeout = 60 * time.Second // less than our servers keep them, so that no request meets a closing connection
+	t.DisableCompression = true
+	return t
+}

@@ -1,0 +1,23 @@
+package config_test
+
+import (
+	"testing"
+
+	"github.com/provisioner/provisioner/config"
+)
+
+func TestLoadPartCountsOnlyTheNamedSettings(t *testing.T) {
+	environment := map[string]string{"DATABASE_URL": "postgres://db.internal/app", "TIERS": "nonsense"}
+	options := config.Options{
+		Service: config.Papyrus, Dir: t.TempDir(),
+		LookupEnv: func(name string) (string, bool) { v, ok := environment[name]; return v, ok },
+	}
+
+	c, _, err := config.LoadPart(options, "DATABASE_URL")
+	if err != nil || c.Database.Engine != config.Postgres {
+		t.Errorf("LoadPart() without the secrets that Postgres asks for = %+v, %v", c, err)
+	}
+	if _, _, err := config.LoadPart(options, "DATABASE_URL", "TIERS"); err == nil {
+		t.Error("a fault of a named setting does not count")
+	}
+}
