@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -40,7 +41,7 @@ func newServeOne(s config.Service, short, example string, build compose, announc
 			defer stop()
 			p := process{options: config.Options{Service: s, Flags: c.Flags()}, build: build}
 			p.announce = func(s *services, addrs map[string]string) error { return announce(c, s, addrs) }
-			return p.run(c.Context(), c, server.Config{Signals: signals})
+			return p.run(c.Context(), c.ErrOrStderr(), server.Config{Signals: signals})
 		},
 	}
 	config.BindFlags(c.Flags(), s)
@@ -54,12 +55,13 @@ type process struct {
 	announce func(*services, map[string]string) error
 }
 
-func (p process) run(ctx context.Context, c *cobra.Command, group server.Config) error {
+// run loads the settings, and serves until ctx ends or a signal says so. It logs onto errs.
+func (p process) run(ctx context.Context, errs io.Writer, group server.Config) error {
 	cfg, report, err := config.Load(p.options)
 	if err != nil {
 		return err
 	}
-	log := server.NewLogger(c.ErrOrStderr(), string(cfg.Log.Format), cfg.Log.Level)
+	log := server.NewLogger(errs, string(cfg.Log.Format), cfg.Log.Level)
 	for _, w := range report.Warnings {
 		log.Warn(w.Error())
 	}
