@@ -1,0 +1,28 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"github.com/provisioner/provisioner/pkg/event"
+	"github.com/provisioner/provisioner/pkg/replay"
+)
+
+// dialect is in what the engines differ. All other SQL is the same text on both, with $1 for the first argument.
+type dialect struct {
+	engine Engine
+
+	at         func(time.Time) any // a time as an argument; the zero time is NULL
+	lockRow    string              // ends a SELECT: holds the row to the end of the transaction
+	skipLocked string              // ends a SELECT: holds the rows that nobody else holds
+
+	insertNonces func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)
+	insertEvents func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
+
+	goose        goose.Dialect
+	hasVersions  string // asks whether the table of versions exists
+	openMigrator func(ctx context.Context) (*migrator, error)
+}

@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/idempotency"
+)
+
+// purgeChunk is how many rows one statement deletes: requests wait no longer than that takes.
+const purgeChunk = 1000
+
+// Retention says how long to keep what does not expire by itself; 0 is for good.
+type Retention struct {
+	Events   time.Duration // from their reception
+	Sessions time.Duration // from their end
+}
+
+// Purged counts the rows that a purge deleted.
+type Purged struct {
+	Nonces, EventDigests, Claims, Issues, Sessions, Events int64
+}
+
+// Purge deletes what has expired at now, a bounded number of rows at a time. Any number of processes may do so at once. What it
+// deleted before an error it counts.
+func (db *DB) Purge(ctx context.Context, now time.Time, r Retention) (Purged, error) {
+	var p Purged
+	sweeps := []struct {
+		expired
+		before  time.Time
+		deleted *int64
+	}{
+		{expiredNonces, now, &p.Nonces},
+		{expiredDigests, now, &p.EventDigests},
+		{expiredClaims, now.Add(-idempotency.Lease), &p.Claims}, // a claim may be held that much longer
+		{expiredIssues, now, &p.Issues},
+		{endedSessions, since(now, r.Sessions), &p.Sessions},
+		{oldEvents, since(now, r.Events), &p.Events},
+	}
+	for _, s := range sweeps {
+		if err := db.sweep(ctx, s.expired, s.before, s.deleted); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+// since returns the time that lies kept before now, the zero time for what is kept for good.
+func since(now time.Time, kept time.Duration) time.Time {
+	if kept == 0 {
+		return time.Time{}
+	}
+	return now.Add(-kept)
+}
+
+// expired is a table that is purged by a time of its rows.
+type expired struct {
+	table, key, end string
+}
+
+var (
+	expiredNonces  = expired{"nonces", "nonce", "expires_at"}
+	expiredDigests = expired{"event_digests", "digest", "expires_at"}
+	expiredClaims  = expired{"idempotency_claims", "intent_key", "expires_at"}
+	expiredIssues  = expired{"api_key_issues", "user_id, idempotency_key", "expires_at"}
+	endedSessions  = expired{"auth_sessions", "session_id", "coalesce(revoked_at, expires_at)"}
+	oldEvents      = expired{"events", "id", "received_at"}
+)
+
+// statement deletes rows that ended at $1 or before, at most $2.
+func (e expired) statement(d dialect) string {
+	return fmt.Sprintf(`DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 ORDER BY %[3]s LIMIT $2%[4]s)`,
+		e.table, e.key, e.end, d.skipLocked)
+}
+
+func (db *DB) sweep(ctx context.Context, e expired, before time.Time, deleted *int64) error {
+	if before.IsZero() {
+		return nil
+	}
+	for {
+		n, err := db.exec(ctx, "purge "+e.table, e.statement(db.dialect), db.at(before), purgeChunk)
+		*deleted += n
+		if err != nil || n < purgeChunk {
+			return err
+		}
+	}
+}

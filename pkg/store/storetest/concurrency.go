@@ -1,0 +1,189 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/event"
+	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/store"
+)
+
+// RunConcurrency asks two handles of one database, as two replicas have them, for the same things at once. Open returns
+// the handles of an empty, migrated database of its own for each call.
+func RunConcurrency(t *testing.T, open func(t *testing.T) (a, b *store.DB)) {
+	t.Helper()
+	for _, suite := range []struct {
+		name string
+		run  func(t *testing.T, replicas [2]*store.DB)
+	}{
+		{"each nonce is new once", testAdmitAtOnce},
+		{"a refresh token has one successor", testRotateAtOnce},
+		{"a claim has one owner", testClaimAtOnce},
+		{"an e-mail gets one account", testCreateUserAtOnce},
+		{"keys stay within the quota", testCreateKeyAtOnce},
+		{"one idempotency key issues one key", testIssueAtOnce},
+		{"purges do not fail each other", testPurgeAtOnce},
+	} {
+		t.Run(suite.name, func(t *testing.T) {
+			a, b := open(t)
+			suite.run(t, [2]*store.DB{a, b})
+		})
+	}
+}
+
+// atOnce runs work n times, on both replicas in turn.
+func atOnce(replicas [2]*store.DB, n int, work func(i int, db *store.DB)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { work(i, replicas[i%2]) })
+	}
+	all.Wait()
+}
+
+func testAdmitAtOnce(t *testing.T, replicas [2]*store.DB) {
+	const nonces, batches, batchLen = 200, 40, 50
+	var fresh [nonces]atomic.Int64
+	atOnce(replicas, batches, func(i int, db *store.DB) {
+		batch := make([]replay.Admission, batchLen)
+		at := func(j int) int { return (i*7 + j*11) % nonces } // every batch in another order
+		for j := range batch {
+			batch[j] = admission(fmt.Sprint(at(j)), fmt.Sprint(at(j)%20))
+		}
+		got, err := db.Admit(t.Context(), batch)
+		if err != nil {
+			t.Errorf("batch %d: %v", i, err)
+			return
+		}
+		for j, isFresh := range got {
+			if isFresh {
+				fresh[at(j)].Add(1)
+			}
+		}
+	})
+	for i := range fresh {
+		if n := fresh[i].Load(); n != 1 {
+			t.Errorf("nonce %d was new %d times", i, n)
+		}
+	}
+	wantEqual(t, "events", len(events(t, replicas[0], event.Filter{})), 20)
+}
+
+func testRotateAtOnce(t *testing.T, replicas [2]*store.DB) {
+	s := newSession(t, replicas[0], newUser(t, replicas[0], "reader").ID)
+	for round := range uint64(2) {
+		atOnce(replicas, 1000, func(_ int, db *store.DB) {
+			got, err := db.Rotate(t.Context(), s.ID, round, Now, s.ExpiresAt)
+			if err != nil || got.Counter != round+1 {
+				t.Errorf("round %d: counter %d, %v", round, got.Counter, err)
+			}
+		})
+	}
+	_, err := replicas[0].Rotate(t.Context(), s.ID, 0, Now, s.ExpiresAt)
+	wantErr(t, "the first token after the second round", err, session.ErrReused)
+}
+
+func testClaimAtOnce(t *testing.T, replicas [2]*store.DB) {
+	for round, when := range []time.Time{Now, Now.Add(idempotency.Lease)} { // new, then to be taken over
+		var owners atomic.Int64
+		atOnce(replicas, 50, func(i int, db *store.DB) {
+			c := newClaim("intent", "this", fmt.Sprintf("%d of round %d", i, round))
+			got, err := db.Claim(t.Context(), c, when)
+			switch {
+			case err == nil && got.Owner == c.Owner:
+				owners.Add(1)
+			case !errors.Is(err, idempotency.ErrBusy):
+				t.Errorf("claim %d: %+v, %v", i, got, err)
+			}
+		})
+		wantEqual(t, "owners", owners.Load(), int64(1))
+	}
+}
+
+func testCreateUserAtOnce(t *testing.T, replicas [2]*store.DB) {
+	var created atomic.Int64
+	atOnce(replicas, 20, func(_ int, db *store.DB) {
+		u := account.User{ID: uuid.NewString(), Email: "reader@example.com", DisplayName: "r", Plan: "new", CreatedAt: Now}
+		switch err := db.CreateUser(t.Context(), u, "hash"); {
+		case err == nil:
+			created.Add(1)
+		case !errors.Is(err, account.ErrEmailTaken):
+			t.Error(err)
+		}
+	})
+	wantEqual(t, "accounts", created.Load(), int64(1))
+}
+
+func testCreateKeyAtOnce(t *testing.T, replicas [2]*store.DB) {
+	const quota = 3
+	user := newUser(t, replicas[0], "reader").ID
+	var created atomic.Int64
+	atOnce(replicas, 30, func(i int, db *store.DB) {
+		switch _, err := db.CreateKey(t.Context(), newKey(user, fmt.Sprint(i)), quota, apikey.Issue{}); {
+		case err == nil:
+			created.Add(1)
+		case !errors.Is(err, apikey.ErrQuotaExceeded):
+			t.Error(err)
+		}
+	})
+	wantEqual(t, "keys", created.Load(), int64(quota))
+}
+
+func testIssueAtOnce(t *testing.T, replicas [2]*store.DB) {
+	user := newUser(t, replicas[0], "reader").ID
+	var answers sync.Map
+	atOnce(replicas, 30, func(i int, db *store.DB) {
+		issue := newIssue("intent", "this")
+		issue.Sealed = fmt.Append(nil, "answer ", i)
+		got, err := db.CreateKey(t.Context(), newKey(user, fmt.Sprint(i)), 5, issue)
+		if err != nil {
+			t.Error(err)
+		}
+		answers.Store(string(got.Sealed), true)
+	})
+	n := 0
+	answers.Range(func(any, any) bool { n++; return true })
+	wantEqual(t, "different answers", n, 1)
+}
+
+func testPurgeAtOnce(t *testing.T, replicas [2]*store.DB) {
+	const n = 3000
+	var batch []replay.Admission
+	for i := range n {
+		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	_, err := replicas[0].Admit(t.Context(), batch)
+	must(t, err)
+
+	var deleted atomic.Int64
+	atOnce(replicas, 4, func(i int, db *store.DB) {
+		if i == 3 { // the same bodies come again meanwhile
+			for j := range batch {
+				batch[j].Nonce[0]++
+				batch[j].Event = newEvent(fmt.Sprint(n-j), Now.Add(2*day))
+			}
+			if _, err := db.Admit(t.Context(), batch); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		p, err := db.Purge(t.Context(), Now.Add(day), store.Retention{})
+		if err != nil {
+			t.Error(err)
+		}
+		deleted.Add(p.Nonces)
+	})
+	if got := deleted.Load(); got < n {
+		t.Errorf("%d nonces deleted, want %d", got, n)
+	}
+}

@@ -1,0 +1,65 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/event"
+	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/store"
+)
+
+const day = 24 * time.Hour
+
+func testPurge(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	user := newUser(t, db, "reader").ID
+	_, err := db.Admit(ctx, []replay.Admission{admission("a", "{1}"), admission("b", "")})
+	must(t, err)
+	_, err = db.Claim(ctx, newClaim("intent", "this", "a"), Now)
+	must(t, err)
+	_, err = db.CreateKey(ctx, newKey(user, "token"), 1, newIssue("intent", "this"))
+	must(t, err)
+	newSession(t, db, user)
+	must(t, db.Revoke(ctx, newSession(t, db, user).ID, session.Local, Now))
+
+	keep := store.Retention{Events: 30 * day, Sessions: 30 * day}
+	for _, step := range []struct {
+		name  string
+		after time.Duration
+		keep  store.Retention
+		want  store.Purged
+	}{
+		{"nothing has expired", 0, keep, store.Purged{}},
+		{"to the last microsecond of nonces", time.Hour - time.Microsecond, keep, store.Purged{}},
+		{"nonces, while a late claim is held", time.Hour, keep, store.Purged{Nonces: 2}},
+		{"the claim", time.Hour + idempotency.Lease, keep, store.Purged{Claims: 1}},
+		{"digests and issues", day, keep, store.Purged{EventDigests: 1, Issues: 1}},
+		{"the event and the revoked session", 30 * day, keep, store.Purged{Events: 1, Sessions: 1}},
+		{"zero keeps for good", 1000 * day, store.Retention{}, store.Purged{}},
+		{"the expired session", 60 * day, keep, store.Purged{Sessions: 1}},
+	} {
+		got, err := db.Purge(ctx, Now.Add(step.after), step.keep)
+		must(t, err)
+		wantEqual(t, step.name, got, step.want)
+	}
+	_, err = db.KeyByHash(ctx, newKey(user, "token").Hash)
+	wantErr(t, "a key outlives its answer", err, nil)
+}
+
+func testPurgeInChunks(t *testing.T, db *store.DB) {
+	const n = 2500
+	var batch []replay.Admission
+	for i := range n {
+		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))
+	}
+	_, err := db.Admit(t.Context(), batch)
+	must(t, err)
+	got, err := db.Purge(t.Context(), Now.Add(31*day), store.Retention{Events: day})
+	must(t, err)
+	wantEqual(t, "purged", got, store.Purged{Nonces: n, EventDigests: n, Events: n})
+	wantEqual(t, "events left", len(events(t, db, event.Filter{})), 0)
+}

@@ -1,0 +1,89 @@
+// Package storetest is the conformance suite of package store: what its methods promise, asked of a database of any
+// engine.
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/store"
+)
+
+// Now is the time of the suite, to the microsecond.
+var Now = time.Date(2026, 11, 21, 10, 30, 0, 123456000, time.UTC)
+
+// Run runs the suite; open returns an empty, migrated database of its own for each call.
+func Run(t *testing.T, open func(t *testing.T) *store.DB) {
+	t.Helper()
+	for _, suite := range []struct {
+		name string
+		run  func(t *testing.T, db *store.DB)
+	}{
+		{"Admit", testAdmit},
+		{"Events", testEvents},
+		{"Claim", testClaim},
+		{"Users", testUsers},
+		{"Passwords", testPasswords},
+		{"SetDisabled", testSetDisabled},
+		{"DeleteUser", testDeleteUser},
+		{"Sessions", testSessions},
+		{"Rotate", testRotate},
+		{"Revoke", testRevoke},
+		{"Keys", testKeys},
+		{"Quota", testQuota},
+		{"Issues", testIssues},
+		{"Purge", testPurge},
+		{"PurgeInChunks", testPurgeInChunks},
+		{"StrangeText", testStrangeText},
+	} {
+		t.Run(suite.name, func(t *testing.T) { suite.run(t, open(t)) })
+	}
+}
+
+// newUser returns the account of name@example.com, which it creates.
+func newUser(t *testing.T, db *store.DB, name string) account.User {
+	t.Helper()
+	u := account.User{
+		ID: uuid.NewString(), Email: name + "@example.com", DisplayName: name, Plan: "new", CreatedAt: Now, LastLoginAt: Now,
+	}
+	must(t, db.CreateUser(t.Context(), u, "hash of "+name))
+	return u
+}
+
+// newSession returns a session of a user, which it creates.
+func newSession(t *testing.T, db *store.DB, userID string) session.Session {
+	t.Helper()
+	s := session.Session{
+		ID: uuid.NewString(), UserID: userID, ClientType: "web", DeviceLabel: "Firefox", CreatedAt: Now, LastSeenAt: Now,
+		ExpiresAt: Now.Add(30 * 24 * time.Hour), EndsAt: Now.Add(365 * 24 * time.Hour),
+	}
+	must(t, db.CreateSession(t.Context(), s))
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func wantEqual(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
