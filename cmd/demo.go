@@ -26,7 +26,9 @@ sign up, sign in, get an API key through a signed request, use it, and try what 
 over the wire, secrets masked. The exit code is 0 only if every step held. Nothing is left behind.`,
 		Example: "  provisioner demo",
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runDemo(c.Context(), c.OutOrStdout(), c.ErrOrStderr())
+		},
 	}
 }
 
@@ -96,4 +98,3 @@ func composeDemo(s *services, inbox *wiretap) ([]server.Service, error) {
 		service(config.Papyrus, s.cfg.Addr.Papyrus, papyrus, apierror.Nested),
 	}, nil
 }
-

@@ -65,9 +65,9 @@ sync tokens.
 Try it:          provisioner demo
 Run it:          provisioner serve all
 Check settings:  provisioner config check all`,
-		Version:           version(),
-		SilenceUsage:      true,
-		SilenceErrors:     true,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
 	}
 	root.SetVersionTemplate("provisioner {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })

@@ -61,4 +61,6 @@ func RequireIdentity(c echo.Context) error {
 	return nil
 }
 
-func isUTF8(charset string) bool { return charset == "utf-8" || charset == "UTF-8" || charset == "utf8" }
+func isUTF8(charset string) bool {
+	return charset == "utf-8" || charset == "UTF-8" || charset == "utf8"
+}

@@ -161,10 +161,11 @@ func (d *Doer) run(ctx context.Context, in Intent, work Work) ([]byte, error) {
 	}
 
 	answer, err := work(ctx, claim.UpstreamKey)
+	ctx = context.WithoutCancel(ctx) // what happened is written down, whatever the deadline
 	if err != nil {
-		return nil, errors.Join(err, d.end(claim, err))
+		return nil, errors.Join(err, d.end(ctx, claim, err))
 	}
-	return answer, d.complete(claim, answer)
+	return answer, d.complete(ctx, claim, answer)
 }
 
 // claim takes the claim of the intent, waiting for another process that holds it.
@@ -183,10 +184,9 @@ func (d *Doer) claim(ctx context.Context, in Intent) (Claim, error) {
 	}
 }
 
-// complete keeps the answer. It has a deadline of its own: the work is done, and losing its answer for a caller's
-// deadline would cost a call upstream.
-func (d *Doer) complete(c Claim, answer []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+// complete keeps the answer.
+func (d *Doer) complete(ctx context.Context, c Claim, answer []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 
 	sealed, err := d.sealer.Seal(c.Intent, answer)
@@ -197,8 +197,9 @@ func (d *Doer) complete(c Claim, answer []byte) error {
 	return d.store.Complete(ctx, c)
 }
 
-func (d *Doer) end(c Claim, cause error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+// end gives the claim up, or keeps it for the next try where the work may have had its effect.
+func (d *Doer) end(ctx context.Context, c Claim, cause error) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 
 	if status := apierror.From(cause).Status; status >= 400 && status < 500 {

@@ -11,14 +11,14 @@ type action struct {
 	// parse reads the members of the action, as sender and receiver judge them alike.
 	parse func(members) (Request, error)
 	// record says what is written in one commit with the nonce; nil for nothing.
-	record func(r *Receiver, ctx context.Context, in Inbound, req Request) *event.Event
+	record func(ctx context.Context, r *Receiver, in Inbound, req Request) *event.Event
 	// perform does the rest, after the commit.
-	perform func(r *Receiver, ctx context.Context, in Inbound, req Request) (Outcome, error)
+	perform func(ctx context.Context, r *Receiver, in Inbound, req Request) (Outcome, error)
 }
 
 // actions is the registry of the reserved actions. Every other action is an event.
 var actions = map[string]action{
-	actionProvisionAPIKey: {parse: parseProvision, record: recordNothing, perform: (*Receiver).provisionAPIKey},
+	actionProvisionAPIKey: {parse: parseProvision, record: recordNothing, perform: provisionAPIKey},
 }
 
-var eventAction = action{parse: parseEvent, record: (*Receiver).recordEvent, perform: (*Receiver).acknowledge}
+var eventAction = action{parse: parseEvent, record: recordEvent, perform: acknowledge}

@@ -72,8 +72,8 @@ var (
 	ErrReceiverTimeout       = apierror.New(http.StatusGatewayTimeout, CodeReceiverTimeout, "the receiver did not answer in time")
 )
 
-// ProvisionRefused is the receiver's answer when the key issuer refused with a 4xx that has no code of the contract.
-func ProvisionRefused(status int) *apierror.Error {
+// Refused is the receiver's answer when the key issuer refused with a 4xx that has no code of the contract.
+func Refused(status int) *apierror.Error {
 	return apierror.New(status, CodeProvisionError, "the key issuer refused the request")
 }
 

@@ -8,7 +8,7 @@ import (
 
 // recordEvent makes the event that is written with its nonce. A JWT that is not valid, or cannot be checked now, leaves it
 // unverified: an event is not lost for it.
-func (r *Receiver) recordEvent(ctx context.Context, in Inbound, req Request) *event.Event {
+func recordEvent(ctx context.Context, r *Receiver, in Inbound, req Request) *event.Event {
 	return &event.Event{
 		UserID: req.UserID, Action: req.Action, SentAt: req.SentAt, ReceivedAt: r.now().UTC(),
 		Verified: r.sentByUser(ctx, req), Body: in.Body,
@@ -27,6 +27,6 @@ func (r *Receiver) sentByUser(ctx context.Context, req Request) bool {
 	return user.UserID == req.UserID
 }
 
-func (r *Receiver) acknowledge(_ context.Context, in Inbound, _ Request) (Outcome, error) {
+func acknowledge(_ context.Context, _ *Receiver, in Inbound, _ Request) (Outcome, error) {
 	return Outcome{Received: in.Body}, nil
 }

@@ -3,9 +3,9 @@ package provision
 import (
 	"context"
 
+	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/strictjson"
 	"github.com/provisioner/provisioner/pkg/text"
-	"github.com/provisioner/provisioner/pkg/secret"
 )
 
 // Grant is what signing up or in gives a user.

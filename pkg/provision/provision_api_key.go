@@ -21,11 +21,11 @@ const (
 	maxNameLen       = 100
 )
 
-func recordNothing(*Receiver, context.Context, Inbound, Request) *event.Event { return nil }
+func recordNothing(context.Context, *Receiver, Inbound, Request) *event.Event { return nil }
 
 // provisionAPIKey gives the user of the JWT an API key, the same one however often the intent is retried. The JWT comes
 // first: a stored answer goes to nobody who does not prove to be its owner.
-func (r *Receiver) provisionAPIKey(ctx context.Context, in Inbound, req Request) (Outcome, error) {
+func provisionAPIKey(ctx context.Context, r *Receiver, in Inbound, req Request) (Outcome, error) {
 	user, err := r.users.Validate(ctx, req.JWT)
 	if err != nil {
 		return Outcome{}, err

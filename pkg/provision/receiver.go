@@ -103,7 +103,7 @@ func (r *Receiver) Receive(ctx context.Context, in Inbound) (Outcome, error) {
 	req, wrong := ParseRequest(in.Body)
 	admission := replay.Admission{Nonce: in.Nonce, Expires: in.NonceExpires}
 	if wrong == nil {
-		admission.Event = req.action.record(r, ctx, in, req)
+		admission.Event = req.action.record(ctx, r, in, req)
 	}
 
 	switch err := r.guard.Admit(ctx, admission); {
@@ -114,5 +114,5 @@ func (r *Receiver) Receive(ctx context.Context, in Inbound) (Outcome, error) {
 	case wrong != nil:
 		return Outcome{}, wrong
 	}
-	return req.action.perform(r, ctx, in, req)
+	return req.action.perform(ctx, r, in, req)
 }

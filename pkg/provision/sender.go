@@ -59,7 +59,9 @@ func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTrippe
 // repeats what the receiver took for a replay: two equal bodies signed in one millisecond have one signature.
 func newTries() failsafe.Executor[Reply] {
 	retry := retrypolicy.NewBuilder[Reply]().
-		HandleIf(func(r Reply, err error) bool { return err != nil || r.Status == http.StatusConflict && r.refusesSignature() }).
+		HandleIf(func(r Reply, err error) bool {
+			return err != nil || r.Status == http.StatusConflict && r.refusesSignature()
+		}).
 		WithMaxAttempts(maxTries).
 		WithBackoff(firstBackoff, longestWait).
 		WithJitterFactor(backoffJitter).

@@ -34,6 +34,7 @@ func (s Session) Live(now time.Time) bool {
 // Scope says which of a user's sessions to revoke.
 type Scope int
 
+// The scopes.
 const (
 	Local  Scope = iota // the one session
 	Others              // all but the one

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -117,7 +118,7 @@ func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
 	if in.idempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", in.idempotencyKey)
 	}
-	for name, values := range forwarded(ctx) {
+	for name, values := range provision.Forwarded(ctx) {
 		req.Header[name] = values
 	}
 	return req, nil
@@ -161,17 +162,4 @@ func parseRetryAfter(header string) time.Duration {
 		return 0
 	}
 	return time.Duration(seconds) * time.Second
-}
-
-type forwardedKey struct{}
-
-// WithForwarded returns a context whose calls carry the headers: the request id, the trace context and the address of the
-// client on whose behalf they are made.
-func WithForwarded(ctx context.Context, headers http.Header) context.Context {
-	return context.WithValue(ctx, forwardedKey{}, headers)
-}
-
-func forwarded(ctx context.Context) http.Header {
-	headers, _ := ctx.Value(forwardedKey{}).(http.Header)
-	return headers
 }

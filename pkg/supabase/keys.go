@@ -55,7 +55,7 @@ func keyError(err error) error {
 	if known, ok := keyErrors[apierror.Code(said.Code)]; ok {
 		return known.With(said)
 	}
-	out := provision.ProvisionRefused(said.Status).With(said)
+	out := provision.Refused(said.Status).With(said)
 	out.RetryAfter = said.RetryAfter
 	return out
 }

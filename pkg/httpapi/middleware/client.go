@@ -31,7 +31,7 @@ func ClientAddress(trusted []netip.Prefix, log *slog.Logger) echo.IPExtractor {
 		if !contains(trusted, peer) {
 			if peer.IsPrivate() || peer.IsLoopback() {
 				warn.Do(func() {
-					log.WarnContext(r.Context(), "X-Forwarded-For of a private peer is not believed: is it missing in TRUSTED_PROXIES?", "peer", peer)
+					log.Warn("X-Forwarded-For of a private peer is not believed: is it missing in TRUSTED_PROXIES?", "peer", peer)
 				})
 			}
 			return peer.String()

@@ -12,7 +12,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi/sender"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/signing"
-	"github.com/provisioner/provisioner/pkg/supabase"
 )
 
 // budget is how long a request may take: less than the sender waits.
@@ -78,7 +77,7 @@ func (a api) inbox(c echo.Context) error {
 	}
 	in.IdempotencyKey = c.Request().Header.Get("Idempotency-Key")
 
-	ctx := supabase.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
+	ctx := provision.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
 	outcome, err := a.Receiver.Receive(ctx, in)
 	if err != nil {
 		return err

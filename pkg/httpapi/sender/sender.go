@@ -13,7 +13,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
-	"github.com/provisioner/provisioner/pkg/supabase"
 )
 
 const (
@@ -106,7 +105,7 @@ func (a api) signUp(c echo.Context) error {
 	if err := a.auth.Admit(c, ratelimit.SignUp); err != nil {
 		return err
 	}
-	g, err := a.Identity.SignUp(outgoing(c), in)
+	g, err := a.Identity.SignUp(outgoing(c.Request().Context(), c), in)
 	if err != nil {
 		return err
 	}
@@ -122,8 +121,8 @@ func (a api) signIn(c echo.Context) error {
 		return err
 	}
 	var g provision.Grant
-	err = a.auth.SignIn(c, in.Email, provision.ErrInvalidCredentials, func(context.Context) (err error) {
-		g, err = a.Identity.SignIn(outgoing(c), in)
+	err = a.auth.SignIn(c, in.Email, provision.ErrInvalidCredentials, func(ctx context.Context) (err error) {
+		g, err = a.Identity.SignIn(outgoing(ctx, c), in)
 		return err
 	})
 	if err != nil {
@@ -146,7 +145,7 @@ func (a api) forgotPassword(c echo.Context) error {
 	if err := a.auth.Admit(c, ratelimit.ForgotPassword); err != nil {
 		return err
 	}
-	if err := a.Identity.Recover(outgoing(c), email); err != nil {
+	if err := a.Identity.Recover(outgoing(c.Request().Context(), c), email); err != nil {
 		return err
 	}
 	return httpapi.WriteJSON(c, http.StatusOK, done{OK: true})
@@ -203,6 +202,6 @@ func read[T any](c echo.Context, limit int64, parse func([]byte) (T, error)) (T,
 }
 
 // outgoing is the context of calls to the identity provider.
-func outgoing(c echo.Context) context.Context {
-	return supabase.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
+func outgoing(ctx context.Context, c echo.Context) context.Context {
+	return provision.WithForwarded(ctx, httpapi.Forwarded(c))
 }
