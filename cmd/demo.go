@@ -76,7 +76,7 @@ func startDemo(ctx context.Context, dir string, inbox *wiretap, errs io.Writer) 
 		build:    func(s *services) ([]server.Service, error) { return composeDemo(s, inbox) },
 		announce: func(_ *services, a map[string]string) error { addrs <- a; return nil },
 	}
-	go func() { ended <- p.run(ctx, errs, server.Config{}) }()
+	go func() { ended <- p.run(ctx, errs) }()
 	return addrs, ended
 }
 

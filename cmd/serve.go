@@ -37,11 +37,9 @@ func newServeOne(s config.Service, short, example string, build compose, announc
 		Example: example,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			signals, stop := server.Signals()
-			defer stop()
 			p := process{options: config.Options{Service: s, Flags: c.Flags()}, build: build}
 			p.announce = func(s *services, addrs map[string]string) error { return announce(c, s, addrs) }
-			return p.run(c.Context(), c.ErrOrStderr(), server.Config{Signals: signals})
+			return p.run(c.Context(), c.ErrOrStderr())
 		},
 	}
 	config.BindFlags(c.Flags(), s)
@@ -56,7 +54,7 @@ type process struct {
 }
 
 // run loads the settings, and serves until ctx ends or a signal says so. It logs onto errs.
-func (p process) run(ctx context.Context, errs io.Writer, group server.Config) error {
+func (p process) run(ctx context.Context, errs io.Writer) error {
 	cfg, report, err := config.Load(p.options)
 	if err != nil {
 		return err
@@ -65,17 +63,19 @@ func (p process) run(ctx context.Context, errs io.Writer, group server.Config) e
 	for _, w := range report.Warnings {
 		log.Warn(w.Error())
 	}
-	return p.serve(ctx, cfg, report.Paths, log, group)
+	return p.serve(ctx, cfg, report.Paths, log)
 }
 
-func (p process) serve(ctx context.Context, cfg *config.Config, watched []string, log *slog.Logger, group server.Config) error {
+func (p process) serve(ctx context.Context, cfg *config.Config, watched []string, log *slog.Logger) error {
 	s, err := newServices(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	group.Log, group.Metrics, group.Admin, group.DrainDelay = log, s.metrics, cfg.Addr.Admin, cfg.DrainDelay
-	group.Ready = s.checks()
-	g := server.New(group)
+	signals, stop := server.Signals() // until here a signal ends the process by itself
+	defer stop()
+	g := server.New(server.Config{
+		Log: log, Metrics: s.metrics, Admin: cfg.Addr.Admin, Ready: s.checks(), DrainDelay: cfg.DrainDelay, Signals: signals,
+	})
 	defer func() { _ = g.Close() }()
 	for _, f := range s.closers {
 		g.Defer(f)
@@ -91,9 +91,7 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 	if s.db != nil {
 		g.Go("purge", s.purge)
 	}
-	if s.keys != nil {
-		g.OnReload(func() error { return s.reload(p.options) }, watched...)
-	}
+	g.OnReload(func() error { return s.reload(p.options) }, watched...)
 	if err := g.Listen(ctx); err != nil {
 		return err
 	}
@@ -145,10 +143,13 @@ func (s *services) reload(o config.Options) error {
 	for _, w := range report.Warnings {
 		s.log.Warn(w.Error())
 	}
-	if err := reloadSigningKeys(s.keys, live.Keyring); err != nil {
-		return err
+	if s.keys != nil {
+		if err := reloadSigningKeys(s.keys, live.Keyring); err != nil {
+			return err
+		}
 	}
 	s.origins.Replace(live.Origins.Provisioning)
+	s.papyrusOrigins.Replace(live.Origins.Papyrus)
 	return nil
 }
 

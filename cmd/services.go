@@ -34,19 +34,23 @@ import (
 
 // services builds the services of one process from what they share.
 type services struct {
-	cfg     *config.Config
-	log     *slog.Logger
-	metrics *prometheus.Registry
-	db      *store.DB // nil in a process of the sender alone
-	keys    *signing.Keyring
-	origins *middleware.Origins // of sender and receiver
-	limiter ratelimit.Limiter
-	closers []func() error
+	cfg            *config.Config
+	log            *slog.Logger
+	metrics        *prometheus.Registry
+	db             *store.DB           // nil in a process of the sender alone
+	keys           *signing.Keyring    // nil in a process of papyrus alone
+	origins        *middleware.Origins // of sender and receiver
+	papyrusOrigins *middleware.Origins
+	limiter        ratelimit.Limiter
+	closers        []func() error
 }
 
 // newServices opens what the services of cfg share.
 func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*services, error) {
-	s := &services{cfg: cfg, log: log, metrics: prometheus.NewRegistry(), origins: middleware.NewOrigins(cfg.Origins.Provisioning)}
+	s := &services{
+		cfg: cfg, log: log, metrics: prometheus.NewRegistry(),
+		origins: middleware.NewOrigins(cfg.Origins.Provisioning), papyrusOrigins: middleware.NewOrigins(cfg.Origins.Papyrus),
+	}
 	if err := s.openLimiter(); err != nil {
 		return nil, err
 	}
@@ -147,7 +151,7 @@ func (s *services) papyrus() (http.Handler, error) {
 		Sessions: sessions, Tokens: tokens, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
 	})
 	return papyrus.New(
-		papyrus.Config{Options: s.options(middleware.NewOrigins(s.cfg.Origins.Papyrus)), Keys: keys, Limiter: s.limiter},
+		papyrus.Config{Options: s.options(s.papyrusOrigins), Keys: keys, Limiter: s.limiter},
 		supabaseapi.Mount(supabaseapi.Config{
 			Accounts: accounts, Keys: keys, Tokens: tokens, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth),
 			BodyLimit: s.cfg.Limits.Body, Version: version(), Log: s.log,

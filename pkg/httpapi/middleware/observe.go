@@ -31,7 +31,7 @@ func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) ec
 			method, route := knownMethod(c.Request().Method), c.Path()
 			durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 			log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-				slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Duration("took", took))
+				slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Float64("took_ms", float64(took.Microseconds())/1000))
 			return nil
 		}
 	}
