@@ -43,12 +43,12 @@ type Store interface {
 	UserByID(ctx context.Context, id string) (User, error)
 	// UserByEmail returns ErrNotFound for an address without an account.
 	UserByEmail(ctx context.Context, email string) (User, error)
-	// Users lists accounts in the order of creation.
+	// Users lists accounts in the order of creation. It returns ErrNotFound when f.After has been deleted.
 	Users(ctx context.Context, f Filter) ([]User, error)
 	// PasswordHash returns the PHC string of an account, "" for an account without a password or an unknown one.
 	PasswordHash(ctx context.Context, userID string) (string, error)
 	// SetPasswordHash replaces the hash if it is still old, so that two sign-ins that rehash do not undo a change of
-	// password between them.
+	// password between them. For an unknown id it does nothing, and so does SignedIn.
 	SetPasswordHash(ctx context.Context, userID, old, replacement string, now time.Time) error
 	// SignedIn notes the time of a sign-in.
 	SignedIn(ctx context.Context, userID string, now time.Time) error
@@ -57,6 +57,6 @@ type Store interface {
 	// SetDisabled disables an account and revokes its sessions, in one transaction, or with at zero enables it. It
 	// returns ErrNotFound for an unknown id.
 	SetDisabled(ctx context.Context, userID string, at time.Time) error
-	// DeleteUser erases an account and everything it owns. It returns ErrNotFound for an unknown id.
+	// DeleteUser erases an account and everything it owns, with the events that name it as their user. It returns ErrNotFound for an unknown id.
 	DeleteUser(ctx context.Context, userID string) error
 }

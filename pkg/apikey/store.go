@@ -48,7 +48,7 @@ type Store interface {
 	// CreateKey keeps a new key and its answer in one transaction that holds the account, so that two at once cannot
 	// pass the quota together. It returns ErrQuotaExceeded when the user has quota live keys at k.CreatedAt. When an
 	// answer for the idempotency key is already kept it creates nothing and returns that answer, with the error
-	// ErrReused if the fingerprints differ.
+	// ErrReused if the fingerprints differ. It returns ErrNotFound when the user is unknown.
 	CreateKey(ctx context.Context, k Key, quota int, issue Issue) (Issue, error)
 	// KeyByHash returns ErrNotFound for an unknown hash.
 	KeyByHash(ctx context.Context, hash [sha256.Size]byte) (Key, error)

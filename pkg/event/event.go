@@ -37,6 +37,6 @@ type Filter struct {
 
 // Store keeps events. They are written through replay.Store, in one transaction with their nonce.
 type Store interface {
-	// Events yields the events that match f, oldest first. An error ends the sequence.
+	// Events yields the events that match f in the order of ReceivedAt, then of ID. An error ends the sequence.
 	Events(ctx context.Context, f Filter) iter.Seq2[Event, error]
 }

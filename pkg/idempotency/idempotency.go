@@ -66,7 +66,8 @@ type Claim struct {
 type Store interface {
 	// Claim inserts c if its intent is unknown or forgotten, or takes over a claim whose lease has ended. It
 	// returns the claim as it then stands: c's own, one taken over (with the first one's UpstreamKey), or one with
-	// an Answer. It returns ErrBusy when another owner holds the claim, and ErrReused when the fingerprints differ.
+	// an Answer. An intent is forgotten TTL after its first claim, but not before a lease on it ends. A claim of the
+	// owner that holds it renews the lease. It returns ErrBusy when another owner holds the claim, and ErrReused when the fingerprints differ.
 	Claim(ctx context.Context, c Claim, now time.Time) (Claim, error)
 	// Complete stores the answer of a claim that c.Owner holds. A claim that was taken over stays as it is.
 	Complete(ctx context.Context, c Claim) error

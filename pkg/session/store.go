@@ -43,7 +43,7 @@ const (
 
 // Store keeps sessions. Methods are atomic and safe for concurrent use; times are UTC, to the microsecond.
 type Store interface {
-	// CreateSession keeps a new session.
+	// CreateSession keeps a new session. It returns ErrNotFound when its user is unknown.
 	CreateSession(ctx context.Context, s Session) error
 	// SessionByID returns ErrNotFound for an unknown id; one that is no UUID is unknown.
 	SessionByID(ctx context.Context, id string) (Session, error)
@@ -51,7 +51,7 @@ type Store interface {
 	// sets LastSeenAt to now and ExpiresAt to expiresAt. If it is the immediate predecessor the session comes back
 	// unstepped: its current token has never been presented, or presented would be older. Anything older returns
 	// ErrReused, having revoked the session in the same transaction. A session that is unknown, or not live at now,
-	// returns ErrNotFound.
+	// returns ErrNotFound, and so does a counter that was never issued (the database was restored from a backup).
 	Rotate(ctx context.Context, id string, presented uint64, now, expiresAt time.Time) (Session, error)
 	// Revoke ends, of the user of session id, the sessions in scope. Unknown sessions do nothing.
 	Revoke(ctx context.Context, id string, scope Scope, now time.Time) error

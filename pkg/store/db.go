@@ -106,13 +106,13 @@ func (db *DB) tx(ctx context.Context, op string, work func(ctx context.Context, 
 		if err != nil {
 			return err
 		}
-		if err := work(ctx, tx); err != nil {
+		if err = work(ctx, tx); err == nil {
+			err = tx.Commit()
+		} else {
 			_ = tx.Rollback() // the cause counts; a connection that cannot roll back is closed
-			return err
 		}
-		err = tx.Commit()
-		if errors.Is(err, sql.ErrTxDone) { // database/sql rolled it back at the deadline
-			return ctx.Err()
+		if errors.Is(err, sql.ErrTxDone) { // database/sql rolled it back when ctx ended
+			return errors.Join(err, ctx.Err())
 		}
 		return err
 	})
@@ -164,7 +164,7 @@ func list[T any](ctx context.Context, db *DB, op string, scan func(row) (T, erro
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
+		defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
 
 		found = nil
 		for rows.Next() {

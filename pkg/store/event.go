@@ -20,6 +20,7 @@ const (
 
 // insertEventsSingly is the way of SQLite.
 func insertEventsSingly(ctx context.Context, tx *sql.Tx, events []*event.Event) error {
+	ctx = context.WithoutCancel(ctx)
 	for _, e := range events {
 		key := e.Digest()
 		recorded, expires := microseconds(e.ReceivedAt), microseconds(e.ReceivedAt.Add(event.DedupeFor))

@@ -43,8 +43,9 @@ func eventsOf(admissions []replay.Admission, fresh []bool) []*event.Event {
 
 const insertNonce = `INSERT INTO nonces (nonce, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
-// insertNoncesSingly is the way of SQLite, where a statement costs no round trip.
+// insertNoncesSingly is the way of SQLite, where a statement costs no round trip: less than to listen for its cancellation.
 func insertNoncesSingly(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) ([]bool, error) {
+	ctx = context.WithoutCancel(ctx)
 	fresh := make([]bool, len(admissions))
 	for i, a := range admissions {
 		n, err := changed(tx.ExecContext(ctx, insertNonce, a.Nonce[:], microseconds(a.Expires)))
@@ -95,7 +96,7 @@ func insertNew(
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
 
 	inserted := make(map[[sha256.Size]byte]bool, len(order))
 	for rows.Next() {

@@ -32,7 +32,7 @@ const (
 
 // CreateSession implements [session.Store].
 func (db *DB) CreateSession(ctx context.Context, s session.Session) error {
-	_, err := db.exec(ctx, "create session", insertSession, s.ID, s.UserID, int64(s.Counter), s.ClientType, s.DeviceLabel,
+	_, err := db.exec(ctx, "create session", insertSession, s.ID, s.UserID, s.Counter, s.ClientType, s.DeviceLabel,
 		db.at(s.CreatedAt), db.at(s.LastSeenAt), db.at(s.ExpiresAt), db.at(s.EndsAt), db.at(s.RevokedAt))
 	if isOrphan(err) {
 		return session.ErrNotFound
@@ -65,7 +65,7 @@ func (db *DB) Rotate(
 	var s session.Session
 	var reused bool
 	err := db.tx(ctx, "rotate session", func(ctx context.Context, tx *sql.Tx) (err error) {
-		s, err = scanSession(tx.QueryRowContext(ctx, stepSession, id, int64(presented), db.at(now), db.at(expiresAt)))
+		s, err = scanSession(tx.QueryRowContext(ctx, stepSession, id, presented, db.at(now), db.at(expiresAt)))
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

@@ -24,9 +24,11 @@ import (
 // engines make the configuration of an empty database.
 var engines = map[string]func(t testing.TB) store.Config{
 	"SQLite": func(t testing.TB) store.Config {
+		t.Helper()
 		return store.Config{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "data", "provisioner.db")}
 	},
 	"Postgres": func(t testing.TB) store.Config {
+		t.Helper()
 		return store.Config{Engine: store.Postgres, URL: secret.New(postgres.NewDatabase(t))}
 	},
 }

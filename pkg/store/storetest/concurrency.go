@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,8 +163,10 @@ func testPurgeAtOnce(t *testing.T, replicas [2]*store.DB) {
 	for i := range n {
 		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))
 	}
-	_, err := replicas[0].Admit(t.Context(), batch)
-	must(t, err)
+	for part := range slices.Chunk(batch, 250) {
+		_, err := replicas[0].Admit(t.Context(), part)
+		must(t, err)
+	}
 
 	var deleted atomic.Int64
 	atOnce(replicas, 4, func(i int, db *store.DB) {
@@ -172,8 +175,10 @@ func testPurgeAtOnce(t *testing.T, replicas [2]*store.DB) {
 				batch[j].Nonce[0]++
 				batch[j].Event = newEvent(fmt.Sprint(n-j), Now.Add(2*day))
 			}
-			if _, err := db.Admit(t.Context(), batch); err != nil {
-				t.Error(err)
+			for part := range slices.Chunk(batch, 250) {
+				if _, err := db.Admit(t.Context(), part); err != nil {
+					t.Error(err)
+				}
 			}
 			return
 		}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -56,8 +57,10 @@ func testPurgeInChunks(t *testing.T, db *store.DB) {
 	for i := range n {
 		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))
 	}
-	_, err := db.Admit(t.Context(), batch)
-	must(t, err)
+	for part := range slices.Chunk(batch, 250) {
+		_, err := db.Admit(t.Context(), part)
+		must(t, err)
+	}
 	got, err := db.Purge(t.Context(), Now.Add(31*day), store.Retention{Events: day})
 	must(t, err)
 	wantEqual(t, "purged", got, store.Purged{Nonces: n, EventDigests: n, Events: n})

@@ -131,7 +131,8 @@ func testEvents(t *testing.T, db *store.DB) {
 	}
 
 	var read int
-	for range db.Events(t.Context(), event.Filter{}) {
+	for _, err := range db.Events(t.Context(), event.Filter{}) {
+		must(t, err)
 		if read++; read == 300 {
 			break
 		}
