@@ -25,12 +25,8 @@ const (
 
 // Claim implements [idempotency.Store].
 func (db *DB) Claim(ctx context.Context, c idempotency.Claim, now time.Time) (idempotency.Claim, error) {
-	lease := now.Add(idempotency.Lease)
-	row := []any{
-		c.Key[:], c.Account, c.Fingerprint[:], c.Owner, c.UpstreamKey, db.at(lease), db.at(now.Add(c.TTL)),
-	}
 	const op = "claim intent"
-	n, err := db.exec(ctx, op, insertClaim, row...)
+	n, err := db.exec(ctx, op, insertClaim, db.claimRow(c, now)...)
 	if err != nil {
 		return idempotency.Claim{}, err
 	}
@@ -39,37 +35,50 @@ func (db *DB) Claim(ctx context.Context, c idempotency.Claim, now time.Time) (id
 	}
 
 	var standing idempotency.Claim
-	err = db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) error {
-		kept, err := scanClaim(tx.QueryRowContext(ctx, selectClaim+db.lockRow, c.Key[:]))
-		switch {
-		case errors.Is(err, sql.ErrNoRows): // released since: the next try finds it free
-			return idempotency.ErrBusy
-		case err != nil:
-			return err
-		case kept.forgotten(now):
-			standing = c
-			_, err = tx.ExecContext(ctx, replaceClaim, row...)
-			return err
-		case kept.Fingerprint != c.Fingerprint:
-			return idempotency.ErrReused
-		}
-
-		standing = kept.Claim
-		standing.Intent = c.Intent
-		if kept.Answer != nil {
-			return nil
-		}
-		if kept.Owner != c.Owner && now.Before(kept.leaseEnds) {
-			return idempotency.ErrBusy
-		}
-		standing.Owner = c.Owner
-		_, err = tx.ExecContext(ctx, takeClaim, c.Key[:], c.Owner, db.at(lease))
+	err = db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) (err error) {
+		standing, err = db.reclaim(ctx, tx, c, now)
 		return err
 	})
 	if err != nil {
 		return idempotency.Claim{}, err
 	}
 	return standing, nil
+}
+
+// claimRow returns the columns of a new claim, in the order of insertClaim and replaceClaim.
+func (db *DB) claimRow(c idempotency.Claim, now time.Time) []any {
+	return []any{
+		c.Key[:], c.Account, c.Fingerprint[:], c.Owner, c.UpstreamKey,
+		db.at(now.Add(idempotency.Lease)), db.at(now.Add(c.TTL)),
+	}
+}
+
+// reclaim judges a claim of an intent that has a row.
+func (db *DB) reclaim(ctx context.Context, tx *sql.Tx, c idempotency.Claim, now time.Time) (idempotency.Claim, error) {
+	kept, err := scanClaim(tx.QueryRowContext(ctx, selectClaim+db.lockRow, c.Key[:]))
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // released since: the next try finds it free
+		return c, idempotency.ErrBusy
+	case err != nil:
+		return c, err
+	case kept.forgotten(now):
+		_, err = tx.ExecContext(ctx, replaceClaim, db.claimRow(c, now)...)
+		return c, err
+	case kept.Fingerprint != c.Fingerprint:
+		return c, idempotency.ErrReused
+	}
+
+	standing := kept.Claim
+	standing.Intent = c.Intent
+	if kept.Answer != nil {
+		return standing, nil
+	}
+	if kept.Owner != c.Owner && now.Before(kept.leaseEnds) {
+		return c, idempotency.ErrBusy
+	}
+	standing.Owner = c.Owner
+	_, err = tx.ExecContext(ctx, takeClaim, c.Key[:], c.Owner, db.at(now.Add(idempotency.Lease)))
+	return standing, err
 }
 
 // keptClaim is a claim with the times that the store keeps beside it.

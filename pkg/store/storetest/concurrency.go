@@ -158,7 +158,7 @@ func testIssueAtOnce(t *testing.T, replicas [2]*store.DB) {
 }
 
 func testPurgeAtOnce(t *testing.T, replicas [2]*store.DB) {
-	const n = 3000
+	const n = 1200 // more than a chunk
 	var batch []replay.Admission
 	for i := range n {
 		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))

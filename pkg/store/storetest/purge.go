@@ -52,7 +52,7 @@ func testPurge(t *testing.T, db *store.DB) {
 }
 
 func testPurgeInChunks(t *testing.T, db *store.DB) {
-	const n = 2500
+	const n = 1100 // more than a chunk
 	var batch []replay.Admission
 	for i := range n {
 		batch = append(batch, admission(fmt.Sprint(i), fmt.Sprint(i)))
