@@ -168,8 +168,11 @@ func (s *Service) rehash(ctx context.Context, user User, old string, pass secret
 }
 
 func (s *Service) start(ctx context.Context, user User, c session.Client) (Grant, error) {
-	c.DeviceLabel = strings.ToValidUTF8(c.DeviceLabel[:min(len(c.DeviceLabel), maxDeviceLabelLen)], "")
+	c.DeviceLabel = text.Line(c.DeviceLabel, maxDeviceLabelLen)
 	started, refresh, err := s.sessions.Start(ctx, user.ID, c)
+	if errors.Is(err, session.ErrNotFound) { // the account was deleted meanwhile
+		return Grant{}, ErrInvalidCredentials
+	}
 	if err != nil {
 		return Grant{}, err
 	}

@@ -12,6 +12,17 @@ func IsLine(s string, maxLen int) bool {
 	return s != "" && utf8.RuneCountInString(s) <= maxLen && utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
 }
 
+// Line returns s as a line of at most maxLen bytes: without control characters and broken UTF-8, and cut off.
+func Line(s string, maxLen int) string {
+	s = s[:min(len(s), maxLen)]
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+}
+
 func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 const maxEmailLen = 254 // RFC 5321 §4.5.3.1.3, less the angle brackets

@@ -18,6 +18,16 @@ func TestIsLine(t *testing.T) {
 	}
 }
 
+func TestLine(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "", "Opera": "Opera", "a\x00b\nc": "abc", "aüüü": "aüü", "\xffa": "a", "12345678": "12345",
+	} {
+		if got := text.Line(s, 5); got != want {
+			t.Errorf("Line(%q) = %q, want %q", s, got, want)
+		}
+	}
+}
+
 func TestIsEmail(t *testing.T) {
 	for s, want := range map[string]bool{
 		"reader@example.com": true, "a.b+c@mail.example.co.uk": true, "zoë@exämple.de": true,

@@ -66,6 +66,7 @@ func (a api) decodeKeyRequest(c echo.Context) (keyRequest, error) {
 
 // keyErrors gives the contract's error for each refusal of package apikey.
 var keyErrors = map[error]*apierror.Error{
+	apikey.ErrNotFound:       provision.ErrInvalidAuth, // the account was deleted meanwhile
 	apikey.ErrReused:         provision.ErrIdempotencyKeyReused,
 	apikey.ErrInvalidName:    provision.ErrInvalidName,
 	apikey.ErrUnknownTier:    provision.ErrUnknownTier,
