@@ -147,6 +147,7 @@ func (s *services) reload(o config.Options) error {
 		if err := reloadSigningKeys(s.keys, live.Keyring); err != nil {
 			return err
 		}
+		s.keyAges.replace(live.Keyring)
 	}
 	s.origins.Replace(live.Origins.Provisioning)
 	s.papyrusOrigins.Replace(live.Origins.Papyrus)

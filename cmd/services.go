@@ -39,6 +39,7 @@ type services struct {
 	metrics        *prometheus.Registry
 	db             *store.DB           // nil in a process of the sender alone
 	keys           *signing.Keyring    // nil in a process of papyrus alone
+	keyAges        *keyAges            // nil with keys
 	origins        *middleware.Origins // of sender and receiver
 	papyrusOrigins *middleware.Origins
 	limiter        ratelimit.Limiter
@@ -65,6 +66,8 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 	if cfg.Service == config.Papyrus {
 		return s, nil
 	}
+	s.keyAges = newKeyAges(cfg.Keyring, time.Now)
+	s.metrics.MustRegister(s.keyAges)
 	keys, err := s.signingKeys()
 	s.keys = keys
 	return s, err
@@ -118,13 +121,24 @@ func (s *services) receiver(identity *supabase.Client, users provision.Validator
 			Guard:   replay.NewGuard(s.db),
 			Users:   users,
 			Keys:    identity,
-			Intents: idempotency.NewDoer(s.db, sealer, time.Now),
+			Intents: idempotency.NewDoer(s.db, sealer, time.Now, idempotency.WithTakeOver(s.takeOvers().Inc)),
 			Tiers:   tierNames(s.cfg.Tiers),
 			Now:     time.Now,
 			Log:     s.log,
 		}),
 		BodyLimit: s.cfg.Limits.Body,
 	}), nil
+}
+
+// takeOvers counts intents of which an earlier try may have had its effect: an edge function that ignores the
+// Idempotency-Key may have left a key for each that nobody was given.
+func (s *services) takeOvers() prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "provisioner_intent_takeovers_total",
+		Help: "Intents that were tried again after a try whose outcome is unknown.",
+	})
+	s.metrics.MustRegister(c)
+	return c
 }
 
 // papyrus builds the accounts service.

@@ -33,6 +33,9 @@ type Options struct {
 	Dialect        func(path string) apierror.Dialect
 }
 
+// maxInFlight is how many requests a service works on at once. Each holds at most a body and a few buffers.
+const maxInFlight = 4096
+
 // FlatDialect is the dialect of services that speak apierror.Flat on every path.
 func FlatDialect(string) apierror.Dialect { return apierror.Flat }
 
@@ -50,6 +53,7 @@ func New(o Options) *echo.Echo {
 		middleware.Recover,
 		middleware.CORS(o.Origins, o.CORS),
 	)
+	e.Use(middleware.Shed(o.Service, maxInFlight, o.Metrics))
 	return e
 }
 

@@ -83,9 +83,10 @@ type Work func(ctx context.Context, upstreamKey string) (answer []byte, err erro
 
 // Doer runs intents, each at most once to success.
 type Doer struct {
-	store  Store
-	sealer *Sealer
-	now    func() time.Time
+	store    Store
+	sealer   *Sealer
+	now      func() time.Time
+	tookOver func()
 
 	mu      sync.Mutex
 	flights map[[sha256.Size]byte]*flight // by Intent.Key: what this process is at work on
@@ -98,9 +99,19 @@ type flight struct {
 	err         error
 }
 
+// Option changes a default of a Doer.
+type Option func(*Doer)
+
+// WithTakeOver has f called whenever an intent is tried again after a try whose outcome is unknown.
+func WithTakeOver(f func()) Option { return func(d *Doer) { d.tookOver = f } }
+
 // NewDoer returns a Doer that keeps its claims in store and its answers sealed by sealer.
-func NewDoer(store Store, sealer *Sealer, now func() time.Time) *Doer {
-	return &Doer{store: store, sealer: sealer, now: now, flights: make(map[[sha256.Size]byte]*flight)}
+func NewDoer(store Store, sealer *Sealer, now func() time.Time, options ...Option) *Doer {
+	d := &Doer{store: store, sealer: sealer, now: now, tookOver: func() {}, flights: make(map[[sha256.Size]byte]*flight)}
+	for _, option := range options {
+		option(d)
+	}
+	return d
 }
 
 // Do returns the intent's kept answer, or that of work. Concurrent calls for one intent wait for the first and share
@@ -175,6 +186,9 @@ func (d *Doer) claim(ctx context.Context, in Intent) (Claim, error) {
 	for wait := firstPoll; ; wait = min(2*wait, slowestPoll) {
 		claim, err := d.store.Claim(ctx, mine, d.now())
 		if !errors.Is(err, ErrBusy) {
+			if err == nil && claim.Answer == nil && claim.UpstreamKey != mine.UpstreamKey {
+				d.tookOver()
+			}
 			return claim, err
 		}
 		select {

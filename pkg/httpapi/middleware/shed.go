@@ -1,0 +1,37 @@
+package middleware
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/provisioner/provisioner/pkg/apierror"
+)
+
+// healthPath is answered however many requests are under way.
+const healthPath = "/health"
+
+// Shed refuses requests beyond limit under way at once with 503 SERVICE_UNAVAILABLE: a late answer helps nobody, and what
+// waits takes memory.
+func Shed(service string, limit int64, metrics prometheus.Registerer) echo.MiddlewareFunc {
+	var inFlight atomic.Int64
+	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "provisioner_http_requests_in_flight", Help: "Requests under way.", ConstLabels: prometheus.Labels{"service": service},
+	}, func() float64 { return float64(inFlight.Load()) }))
+
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			defer inFlight.Add(-1)
+			if inFlight.Add(1) > limit && c.Path() != healthPath {
+				return &apierror.Error{
+					Status: http.StatusServiceUnavailable, Code: apierror.ServiceUnavailable, Message: "overloaded, try again",
+					RetryAfter: time.Second,
+				}
+			}
+			return next(c)
+		}
+	}
+}
