@@ -2,9 +2,11 @@ package cmd
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/provisioner/provisioner/config"
@@ -45,10 +47,11 @@ func newAllHandlers(tb testing.TB) map[string]http.Handler {
 // durable commit that production has: sender, signature, receiver, nonce and event in SQLite.
 func BenchmarkSendEventThroughBinding(b *testing.B) {
 	sender := newAllHandlers(b)["sender"]
-	body := []byte(`{"userId":"u1","action":"ping","sentAt":"2026-03-20T10:15:30.000Z"}`)
+	var n atomic.Int64 // equal bodies in one millisecond would be signed twice
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
+			body := fmt.Appendf(nil, `{"userId":"u%d","action":"ping","sentAt":"2026-03-20T10:15:30.000Z"}`, n.Add(1))
 			req := httptest.NewRequest(http.MethodPost, "/send", bytes.NewReader(body))
 			req.Header.Set("Content-Type", "application/json")
 			w := httptest.NewRecorder()
