@@ -218,7 +218,7 @@ var clientRows = []setting{
 		set:  into(parsePrefixes, func(c *Config) *[]netip.Prefix { return &c.TrustedProxies }),
 	},
 	{
-		name: "BODY_LIMIT", kind: number, def: "65536", users: Sender | Receiver | All,
+		name: "BODY_LIMIT", kind: number, def: "65536", users: everyone,
 		help: "the largest request body, in bytes, at most 64 MiB",
 		set:  into(parseBodyLimit, func(c *Config) *int64 { return &c.Limits.Body }),
 	},
