@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -62,5 +63,5 @@ func RequireIdentity(c echo.Context) error {
 }
 
 func isUTF8(charset string) bool {
-	return charset == "utf-8" || charset == "UTF-8" || charset == "utf8"
+	return strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }

@@ -37,7 +37,7 @@ func ParseRequest(body []byte) (Request, error) {
 	if err := strictjson.UnmarshalObject(body, &m); err != nil {
 		return Request{}, ErrNotObject.With(err)
 	}
-	if !m.Action.Valid || m.Action.Value == "" {
+	if !m.Action.Valid {
 		return Request{}, missingFields("action")
 	}
 
@@ -74,8 +74,8 @@ func parseEvent(m members) (Request, error) {
 	if missing := absent("userId", m.UserID, "sentAt", m.SentAt); missing != nil {
 		return Request{}, missingFields(missing...)
 	}
-	sentAt, err := time.Parse(time.RFC3339, m.SentAt.Value)
-	if err != nil {
+	sentAt, ok := parseTime(m.SentAt.Value)
+	if !ok {
 		return Request{}, invalidField("sentAt", "must be an RFC 3339 time")
 	}
 	if !text.IsLine(m.UserID.Value, maxUserIDLen) {
@@ -84,7 +84,17 @@ func parseEvent(m members) (Request, error) {
 	if !actionName.MatchString(m.Action.Value) {
 		return Request{}, ErrUnknownAction
 	}
-	return Request{UserID: m.UserID.Value, SentAt: sentAt.UTC(), JWT: m.JWT.Value}, nil
+	return Request{UserID: m.UserID.Value, SentAt: sentAt, JWT: m.JWT.Value}, nil
+}
+
+// timeForm is RFC 3339 §5.6 to the letter: [time.Parse] also takes a comma, one digit for the hour, and offsets of a day.
+var timeForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+// parseTime reads an RFC 3339 time whose year has four digits in UTC too: else the event could not be written out again.
+func parseTime(s string) (time.Time, bool) {
+	t, err := time.Parse(time.RFC3339, s)
+	t = t.UTC()
+	return t, err == nil && timeForm.MatchString(s) && t.Year() >= 0 && t.Year() <= 9999
 }
 
 // parseProvision reads {"action","jwt","name","tier"}.

@@ -69,6 +69,7 @@ func newTries() failsafe.Executor[Reply] {
 		ReturnLastFailure().
 		Build()
 	breaker := circuitbreaker.NewBuilder[Reply]().
+		HandleIf(func(_ Reply, err error) bool { return err != nil && !errors.Is(err, context.Canceled) }). // not who hangs up
 		WithFailureThreshold(breakerFailures).
 		WithDelay(breakerDelay).
 		Build()

@@ -69,14 +69,19 @@ func (c *Client) authenticate(ctx context.Context, path string, in provision.Cre
 	return reply.grant()
 }
 
+// wouldTell are the refusals that only an account, or none, gets: passed on, they would tell whether there is one.
+var wouldTell = map[string]bool{
+	"user_not_found": true, "user_banned": true, "email_address_not_authorized": true, "over_email_send_rate_limit": true,
+}
+
 // Recover implements [provision.IdentityProvider] by POST /auth/v1/recover.
 func (c *Client) Recover(ctx context.Context, email string) error {
 	body := map[string]string{"email": email}
 	err := c.do(ctx, call{method: http.MethodPost, path: "/auth/v1/recover", in: body}, &struct{}{})
-	if err != nil {
-		return identityError(err)
+	if said, ok := errors.AsType[*refusal](err); err == nil || ok && wouldTell[said.Code] {
+		return nil
 	}
-	return nil
+	return identityError(err)
 }
 
 // identityErrors gives the contract's word for each of the provider's codes that has one.

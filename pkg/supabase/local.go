@@ -3,12 +3,10 @@ package supabase
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/provisioner/provisioner/pkg/provision"
@@ -29,60 +27,68 @@ type SecretValidator struct {
 	parser *jwt.Parser
 }
 
-// NewSecretValidator returns a SecretValidator of JWTs by issuer; "" means the one of the project at baseURL.
+// NewSecretValidator returns a SecretValidator of JWTs by issuer; "" means the one of the project at baseURL. An unset secret
+// validates nothing.
 func NewSecretValidator(shared secret.Text, baseURL, issuer string, now func() time.Time) *SecretValidator {
-	return &SecretValidator{secret: shared, parser: jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-		jwt.WithIssuer(issuerOf(baseURL, issuer)), jwt.WithAudience(audience),
-		jwt.WithExpirationRequired(), jwt.WithTimeFunc(now),
-	)}
+	return &SecretValidator{secret: shared, parser: newParser(issuerOf(baseURL, issuer), now, jwt.SigningMethodHS256.Alg())}
 }
 
 // Validate implements [provision.Validator].
 func (v *SecretValidator) Validate(_ context.Context, raw string) (provision.Identity, error) {
-	if len(raw) > maxJWTLen {
-		return provision.Identity{}, provision.ErrInvalidAuth.With(errors.New("longer than any JWT of ours"))
-	}
-	var claims jwt.RegisteredClaims
-	_, err := v.parser.ParseWithClaims(raw, &claims, func(*jwt.Token) (any, error) { return v.secret.Bytes(), nil })
-	if err != nil {
-		return provision.Identity{}, provision.ErrInvalidAuth.With(err)
-	}
-	return subject(claims.Subject)
+	return validate(v.parser, raw, func(*jwt.Token) (any, error) {
+		if !v.secret.IsSet() {
+			return nil, errors.New("there is no secret to validate with")
+		}
+		return v.secret.Bytes(), nil
+	})
 }
 
 // JWKSValidator validates JWTs against the project's published keys, without asking the provider about each: it does not see
 // revocation before the JWT expires.
 type JWKSValidator struct {
-	verifier *oidc.IDTokenVerifier
+	keys   *keySet
+	parser *jwt.Parser
 }
 
 // NewJWKSValidator returns a JWKSValidator of JWTs by issuer; "" means the one of the project at baseURL. The keys are
 // fetched when a JWT first needs them.
 func NewJWKSValidator(baseURL, issuer string, transport http.RoundTripper, now func() time.Time) *JWKSValidator {
-	client := &http.Client{Transport: transport, Timeout: callTimeout}
-	base := strings.TrimSuffix(baseURL, "/")
-	keys := oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), base+jwksPath)
-	return &JWKSValidator{verifier: oidc.NewVerifier(issuerOf(baseURL, issuer), keys, &oidc.Config{
-		ClientID:             audience,
-		SupportedSigningAlgs: []string{oidc.ES256, oidc.RS256, oidc.EdDSA},
-		Now:                  now,
-	})}
+	return &JWKSValidator{
+		keys:   newKeySet(strings.TrimSuffix(baseURL, "/")+jwksPath, transport, now),
+		parser: newParser(issuerOf(baseURL, issuer), now, algES256, algRS256, algEdDSA),
+	}
 }
 
 // Validate implements [provision.Validator].
 func (v *JWKSValidator) Validate(ctx context.Context, raw string) (provision.Identity, error) {
+	who, err := validate(v.parser, raw, func(t *jwt.Token) (any, error) { return v.keys.verifying(ctx, t) })
+	if errors.Is(err, errFetchKeys) {
+		return provision.Identity{}, unreachable(err)
+	}
+	return who, err
+}
+
+// newParser returns a parser that checks what every JWT of a user has: expiry, start, issuer and audience.
+func newParser(issuer string, now func() time.Time, algorithms ...string) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods(algorithms),
+		jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired(), jwt.WithTimeFunc(now),
+	)
+}
+
+func validate(parser *jwt.Parser, raw string, key jwt.Keyfunc) (provision.Identity, error) {
 	if len(raw) > maxJWTLen {
 		return provision.Identity{}, provision.ErrInvalidAuth.With(errors.New("longer than any JWT of ours"))
 	}
-	token, err := v.verifier.Verify(ctx, raw)
-	switch {
-	case err == nil:
-		return subject(token.Subject)
-	case strings.Contains(err.Error(), "fetching keys"): // the library has no type for it
-		return provision.Identity{}, unreachable(fmt.Errorf("fetch JWKS: %w", withoutURL(err)))
+	var claims jwt.RegisteredClaims
+	if _, err := parser.ParseWithClaims(raw, &claims, key); err != nil {
+		return provision.Identity{}, provision.ErrInvalidAuth.With(err)
 	}
-	return provision.Identity{}, provision.ErrInvalidAuth.With(err)
+	if claims.Subject == "" {
+		return provision.Identity{}, provision.ErrInvalidAuth.With(errors.New("the JWT has no subject"))
+	}
+	return provision.Identity{UserID: claims.Subject}, nil
 }
 
 func issuerOf(baseURL, issuer string) string {
@@ -90,11 +96,4 @@ func issuerOf(baseURL, issuer string) string {
 		return issuer
 	}
 	return strings.TrimSuffix(baseURL, "/") + issuerPath
-}
-
-func subject(sub string) (provision.Identity, error) {
-	if sub == "" {
-		return provision.Identity{}, provision.ErrInvalidAuth.With(errors.New("the JWT has no subject"))
-	}
-	return provision.Identity{UserID: sub}, nil
 }

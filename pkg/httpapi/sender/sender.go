@@ -4,11 +4,13 @@ package sender
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/provision"
@@ -19,6 +21,9 @@ const (
 	service = "api-provisioning-sender"
 	// timestampForm is RFC 3339 in UTC to the millisecond.
 	timestampForm = "2006-01-02T15:04:05.000Z"
+	// recoverTime is how long an answer to /forgot-password takes at least: a provider answers sooner where there is no
+	// account to send a mail to.
+	recoverTime = time.Second
 )
 
 // CORS are the CORS headers of sender and receiver.
@@ -107,7 +112,7 @@ func (a api) signUp(c echo.Context) error {
 	}
 	g, err := a.Identity.SignUp(outgoing(c.Request().Context(), c), in)
 	if err != nil {
-		return err
+		return a.refused(c, err)
 	}
 	httpapi.NoStore(c)
 	return httpapi.WriteJSON(c, http.StatusCreated, newGrant(g))
@@ -126,7 +131,7 @@ func (a api) signIn(c echo.Context) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return a.refused(c, err)
 	}
 	httpapi.NoStore(c)
 	return httpapi.WriteJSON(c, http.StatusOK, newGrant(g))
@@ -145,10 +150,27 @@ func (a api) forgotPassword(c echo.Context) error {
 	if err := a.auth.Admit(c, ratelimit.ForgotPassword); err != nil {
 		return err
 	}
-	if err := a.Identity.Recover(outgoing(c.Request().Context(), c), email); err != nil {
-		return err
+
+	ctx := outgoing(c.Request().Context(), c)
+	soonest := time.NewTimer(recoverTime)
+	defer soonest.Stop()
+	if err := a.Identity.Recover(ctx, email); err != nil {
+		return a.refused(c, err)
+	}
+	select {
+	case <-soonest.C:
+	case <-ctx.Done():
 	}
 	return httpapi.WriteJSON(c, http.StatusOK, done{OK: true})
+}
+
+// refused gives a 429 of the provider the headers that one of ours has.
+func (a api) refused(c echo.Context, err error) error {
+	e, ok := errors.AsType[*apierror.Error](err)
+	if ok && e.Code == apierror.RateLimited && c.Response().Header().Get("RateLimit-Limit") == "" {
+		middleware.SetRateLimit(c, ratelimit.Decision{Limit: a.Auth.Count, Reset: e.RetryAfter})
+	}
+	return err
 }
 
 // forward serves POST /send: a provision request or an event to the receiver's status and body. Codes: MISSING_FIELDS,
