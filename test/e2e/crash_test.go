@@ -1,0 +1,247 @@
+package e2e_test
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite" // reads the database beside the services
+)
+
+// TestOneKeyPerIntent has 1,000 clients ask for the same key at once, and keeps killing the receiver meanwhile: first at
+// the worst moment, while it waits for the key, then three times more.
+func TestOneKeyPerIntent(t *testing.T) {
+	tests := []struct {
+		name      string
+		header    []string
+		keyIsMade bool // when the receiver is first killed
+	}{
+		{"without an idempotency key, killed before the answer with the new key comes", nil, true},
+		{"with an idempotency key, killed before the key is made", []string{"Idempotency-Key", "the-laptop"}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { testOneKeyPerIntent(t, tt.header, tt.keyIsMade) })
+	}
+}
+
+func testOneKeyPerIntent(t *testing.T, header []string, keyIsMade bool) {
+	const clients, kills = 1000, 3
+	worst := &gate{reached: make(chan struct{}), opened: make(chan struct{}), after: keyIsMade}
+	in := install(t, keyring("k1"), worst.before(t), keepSignatures(t))
+	request := signUp(t, in.sender.url("sender")).keyRequest("laptop")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	var tokens counter
+	var tries, successes atomic.Int64
+	var all sync.WaitGroup
+	began := time.Now()
+	for range clients {
+		all.Go(func() {
+			a, n, err := postUntilOK(ctx, in.sender.url("sender")+"/send", request, header...)
+			if err != nil {
+				t.Error(err)
+			}
+			tries.Add(int64(n))
+			successes.Add(1)
+			tokens.add(a.member("token"))
+		})
+	}
+
+	<-worst.reached
+	in.receiver.kill()
+	close(worst.opened)
+	in.receiver.start()
+	for kill := range int64(kills) {
+		eventually(t, "clients get on", func() bool { return successes.Load() >= 1+kill*clients/(kills+1) })
+		in.receiver.crash()
+	}
+	all.Wait()
+	t.Logf("%d clients, %d tries, %d kills, %v", clients, tries.Load(), kills+1, time.Since(began).Round(time.Millisecond))
+
+	if len(tokens.seen) != 1 {
+		t.Errorf("%d different answers, want one token", len(tokens.seen))
+	}
+	for token := range tokens.seen {
+		run.keep("API key", token)
+		if a := verifyKey(t, in.papyrus.url("papyrus"), token); a.status != http.StatusOK {
+			t.Errorf("verify the key: %v", a)
+		}
+	}
+	if n := rows(t, in.papyrus, "api_keys"); n != 1 {
+		t.Errorf("%d rows in api_keys, want 1", n)
+	}
+}
+
+// gate stops the first call that makes a key, before or after papyrus has made it, until it is opened.
+type gate struct {
+	reached, opened chan struct{}
+	after           bool
+	first           sync.Once
+}
+
+func (g *gate) before(t testing.TB) between {
+	return func(papyrus string) string {
+		return proxy(t, papyrus, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			mine := false
+			if strings.HasSuffix(r.URL.Path, "/api-keys-create") {
+				g.first.Do(func() { mine = true })
+			}
+			switch {
+			case !mine:
+				next.ServeHTTP(w, r)
+			case g.after:
+				made := httptest.NewRecorder()
+				next.ServeHTTP(made, r)
+				g.wait()
+				maps.Copy(w.Header(), made.Header())
+				w.WriteHeader(made.Code)
+				_, _ = w.Write(made.Body.Bytes()) // nobody is there any more
+			default:
+				g.wait()
+				panic(http.ErrAbortHandler) // the caller died before papyrus heard of it
+			}
+		})
+	}
+}
+
+func (g *gate) wait() {
+	close(g.reached)
+	<-g.opened
+}
+
+// counter counts how often texts are added.
+type counter struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (c *counter) add(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[string]int{}
+	}
+	c.seen[text]++
+}
+
+// rows counts the rows of a table of p's SQLite database.
+func rows(t *testing.T, p *process, table string) int {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+p.env["DATA_DIR"]+"/provisioner.db?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestAcknowledgedEventsAreKept has 50 clients report 10,000 events while the receiver is killed five times.
+func TestAcknowledgedEventsAreKept(t *testing.T) {
+	const events, clients, kills = 10_000, 50, 5
+	s := keyring("k1").with(withoutIdentity())
+	receiver := start(t, "receiver", s)
+	sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver.url("receiver")}))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	var acknowledged, tries atomic.Int64
+	done := make(chan struct{})
+	began := time.Now()
+	go func() {
+		defer close(done)
+		each(events, clients, func(i int) {
+			a, n, err := postUntilOK(ctx, sender.url("sender")+"/send", event(i))
+			tries.Add(int64(n))
+			if err != nil || a.body != `{"ok":true,"received":`+event(i)+`}` {
+				t.Errorf("event %d: %v, %v", i, a, err)
+				return
+			}
+			acknowledged.Add(1)
+		})
+	}()
+	for kill := range int64(kills) {
+		eventually(t, "events are acknowledged", func() bool { return acknowledged.Load() > (kill+1)*events/(kills+1) })
+		receiver.crash()
+	}
+	<-done
+	took := time.Since(began)
+	t.Logf("%d events, %d tries, %d kills, %v: %.0f events a second",
+		events, tries.Load(), kills, took.Round(time.Millisecond), events/took.Seconds())
+
+	stored := exported(t, receiver)
+	for i := range events {
+		if n := stored[event(i)]; n != 1 {
+			t.Errorf("event %d is stored %d times", i, n)
+		}
+	}
+	if len(stored) != events {
+		t.Errorf("%d different events are stored, want %d", len(stored), events)
+	}
+}
+
+// exported returns how often each body is in the export of p's events.
+func exported(t *testing.T, p *process) map[string]int {
+	t.Helper()
+	var bodies counter
+	for line := range strings.Lines(p.command("events", "export")) {
+		_, rest, ok := strings.Cut(line, `"body":`)
+		body, closed := strings.CutSuffix(strings.TrimSpace(rest), "}")
+		if !ok || !closed {
+			t.Fatalf("a line of the export without a body at its end: %s", line)
+		}
+		bodies.add(body)
+	}
+	return bodies.seen
+}
+
+// TestReplaysAreRefused sends 10,000 signed requests twice at once, to two receivers on one Postgres.
+func TestReplaysAreRefused(t *testing.T) {
+	const requests, pairs = 10_000, 24
+	s, receivers := receiversOnPostgres(t, newPostgres(t).NewDatabase())
+	all := make([]signed, requests)
+	for i := range all {
+		all[i] = sign("k1", s.key("k1"), event(i))
+	}
+
+	began := time.Now()
+	var outcomes counter
+	each(requests, pairs, func(i int) {
+		var pair sync.WaitGroup
+		var seen [2]string
+		for n, receiver := range receivers {
+			pair.Go(func() { seen[n] = outcome(all[i].post(receiver.url("receiver"))) })
+		}
+		pair.Wait()
+		slices.Sort(seen[:])
+		outcomes.add(strings.Join(seen[:], ", "))
+	})
+	took := time.Since(began)
+	t.Logf("%d requests, each to two receivers: %v, %.0f a second", requests, outcomes.seen, 2*requests/took.Seconds())
+	if n := outcomes.seen["200, 409 REPLAY_DETECTED"]; n != requests {
+		t.Errorf("%d requests passed exactly once, want %d: %v", n, requests, outcomes.seen)
+	}
+
+	receivers[0].crash()
+	receivers[1].stop(terminate)
+	receivers[1].start()
+	var later counter
+	each(requests, 2*pairs, func(i int) {
+		later.add(outcome(all[i].post(receivers[i%2].url("receiver"))))
+	})
+	if n := later.seen["409 REPLAY_DETECTED"]; n != requests {
+		t.Errorf("%d requests were refused after a restart, want %d: %v", n, requests, later.seen)
+	}
+}

@@ -1,0 +1,74 @@
+package e2e_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/provisioner/provisioner/test/workers"
+)
+
+// forms are the two forms of signing secrets.
+func forms() map[string]settings {
+	return map[string]settings{
+		"a keyring":       keyring("k2", "k1"),
+		"a single secret": {"SHARED_SECRET": newSecret("shared secret")},
+	}
+}
+
+func bindings(s settings) workers.Bindings {
+	return workers.Bindings{
+		SharedSecret: s["SHARED_SECRET"], SigningKeys: s["SIGNING_KEYS"], ActiveKeyID: s["ACTIVE_KEY_ID"],
+		SupabaseURL: s["SUPABASE_URL"], SupabaseAnonKey: s["SUPABASE_ANON_KEY"],
+	}
+}
+
+func TestTheirSenderWithOurReceiver(t *testing.T) {
+	for name, form := range forms() {
+		t.Run(name, func(t *testing.T) {
+			in := install(t, form, direct, direct)
+			b := bindings(in.receiver.env)
+			b.ReceiverWorkerURL = keepSignatures(t)(in.receiver.url("receiver"))
+			worksTogether(t, workers.StartSender(t, b), in.papyrus.url("papyrus"))
+		})
+	}
+}
+
+func TestOurSenderWithTheirReceiver(t *testing.T) {
+	for name, form := range forms() {
+		t.Run(name, func(t *testing.T) {
+			papyrus := start(t, "papyrus", nil)
+			s := form.with(settings{"SUPABASE_URL": papyrus.url("papyrus"), "SUPABASE_ANON_KEY": newSecret("anon key")})
+			receiver := keepSignatures(t)(workers.StartReceiver(t, bindings(s)))
+			sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver}))
+			worksTogether(t, sender.url("sender"), papyrus.url("papyrus"))
+		})
+	}
+}
+
+// worksTogether sends an event and gets a key by way of a sender, and asks papyrus whether the key is good.
+func worksTogether(t *testing.T, sender, papyrus string) {
+	t.Helper()
+	reported := event(1)
+	if a := mustPost(t, sender+"/send", reported); a.status != http.StatusOK || a.body != `{"ok":true,"received":`+reported+`}` {
+		t.Errorf("event: %v", a)
+	}
+	reader := signUp(t, sender)
+	token := keepToken(t, mustPost(t, sender+"/send", reader.keyRequest("laptop")))
+	if a := verifyKey(t, papyrus, token); a.status != http.StatusOK {
+		t.Errorf("verify the key: %v", a)
+	}
+	bad := reader
+	bad.jwt = "e30.e30.bm90LWEtc2lnbmF0dXJl"
+	if a := mustPost(t, sender+"/send", bad.keyRequest("laptop")); !a.is(http.StatusUnauthorized, "INVALID_AUTH") {
+		t.Errorf("a key for a forged JWT: %v", a)
+	}
+}
+
+func verifyKey(t *testing.T, papyrus, token string) answer {
+	t.Helper()
+	a, err := call(http.MethodGet, papyrus+"/v1/keys/verify", "", "Authorization", "Bearer "+token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
