@@ -33,9 +33,6 @@ type Options struct {
 	Dialect        func(path string) apierror.Dialect
 }
 
-// maxInFlight is how many requests a service works on at once. Each holds at most a body and a few buffers.
-const maxInFlight = 4096
-
 // FlatDialect is the dialect of services that speak apierror.Flat on every path.
 func FlatDialect(string) apierror.Dialect { return apierror.Flat }
 
@@ -53,7 +50,7 @@ func New(o Options) *echo.Echo {
 		middleware.Recover,
 		middleware.CORS(o.Origins, o.CORS),
 	)
-	e.Use(middleware.Shed(o.Service, maxInFlight, o.Metrics))
+	e.Use(middleware.Shed(o.Service, o.Metrics))
 	return e
 }
 

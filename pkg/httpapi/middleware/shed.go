@@ -11,12 +11,15 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 )
 
+// MaxInFlight is how many requests a service works on at once. Each holds at most a body and a few buffers.
+const MaxInFlight = 4096
+
 // healthPath is answered however many requests are under way.
 const healthPath = "/health"
 
-// Shed refuses requests beyond limit under way at once with 503 SERVICE_UNAVAILABLE: a late answer helps nobody, and what
+// Shed refuses requests beyond MaxInFlight under way at once with 503 SERVICE_UNAVAILABLE: a late answer helps nobody, and what
 // waits takes memory.
-func Shed(service string, limit int64, metrics prometheus.Registerer) echo.MiddlewareFunc {
+func Shed(service string, metrics prometheus.Registerer) echo.MiddlewareFunc {
 	var inFlight atomic.Int64
 	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "provisioner_http_requests_in_flight", Help: "Requests under way.", ConstLabels: prometheus.Labels{"service": service},
@@ -25,9 +28,9 @@ func Shed(service string, limit int64, metrics prometheus.Registerer) echo.Middl
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			defer inFlight.Add(-1)
-			if inFlight.Add(1) > limit && c.Path() != healthPath {
+			if inFlight.Add(1) > MaxInFlight && c.Path() != healthPath {
 				return &apierror.Error{
-					Status: http.StatusServiceUnavailable, Code: apierror.ServiceUnavailable, Message: "overloaded, try again",
+					Status: http.StatusServiceUnavailable, Code: apierror.ServiceUnavailable, Message: "too many requests at once, try again",
 					RetryAfter: time.Second,
 				}
 			}

@@ -35,7 +35,6 @@ func New(c Config) http.Handler {
 	c.Options.Service, c.Options.CORS, c.Options.Dialect = "receiver", sender.CORS, httpapi.FlatDialect
 	a := api{Config: c, signature: newSignature(c.Verifier, c.Options.Log, c.Options.Metrics)}
 	e := httpapi.New(c.Options)
-	e.Pre(middleware.Overload(middleware.MaxInFlight))
 	httpapi.Read(e, "/health", a.health)
 	e.POST("/inbox", a.inbox, middleware.Budget(budget))
 	return e

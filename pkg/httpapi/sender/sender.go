@@ -63,7 +63,6 @@ func New(c Config) http.Handler {
 		send:   middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Send)),
 	}
 	e := httpapi.New(c.Options)
-	e.Pre(middleware.Overload(middleware.MaxInFlight))
 	httpapi.Read(e, "/health", a.health)
 	e.POST("/signup", a.signUp)
 	e.POST("/signin", a.signIn)
