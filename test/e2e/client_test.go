@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -104,7 +105,7 @@ func postUntilOK(ctx context.Context, url, body string, header ...string) (a ans
 		}
 		select {
 		case <-ctx.Done():
-			return a, tries, fmt.Errorf("%w; the last answer: %v %v", ctx.Err(), a, err)
+			return a, tries, errors.Join(fmt.Errorf("%w; the last answer: %v", ctx.Err(), a), err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -28,57 +28,67 @@ func TestOneKeyPerIntent(t *testing.T) {
 		{"with an idempotency key, killed before the key is made", []string{"Idempotency-Key", "the-laptop"}, false},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { testOneKeyPerIntent(t, tt.header, tt.keyIsMade) })
+		t.Run(tt.name, func(t *testing.T) {
+			const clients, kills = 1000, 3
+			worst := newGate(tt.keyIsMade)
+			in := install(t, keyring("k1"), worst.between(t), keepSignatures(t))
+			request := signUp(t, in.sender.url("sender")).keyRequest("laptop")
+			began := time.Now()
+			asking := ask(t, clients, in.sender.url("sender"), request, tt.header)
+
+			<-worst.reached
+			in.receiver.kill()
+			close(worst.opened)
+			in.receiver.start()
+			for kill := range int64(kills) {
+				eventually(t, "clients get on", func() bool { return asking.successes.Load() >= 1+kill*clients/(kills+1) })
+				in.receiver.crash()
+			}
+			asking.all.Wait()
+			t.Logf("%d clients, %d tries, %d kills, %v", clients, asking.tries.Load(), kills+1, time.Since(began).Round(time.Millisecond))
+
+			if len(asking.tokens.seen) != 1 {
+				t.Errorf("%d different answers, want one token", len(asking.tokens.seen))
+			}
+			for token := range asking.tokens.seen {
+				run.keep("API key", token)
+				if a := verifyKey(t, in.papyrus.url("papyrus"), token); a.status != http.StatusOK {
+					t.Errorf("verify the key: %v", a)
+				}
+			}
+			if n := rows(t, in.papyrus, "api_keys"); n != 1 {
+				t.Errorf("%d rows in api_keys, want 1", n)
+			}
+		})
 	}
 }
 
-func testOneKeyPerIntent(t *testing.T, header []string, keyIsMade bool) {
-	const clients, kills = 1000, 3
-	worst := &gate{reached: make(chan struct{}), opened: make(chan struct{}), after: keyIsMade}
-	in := install(t, keyring("k1"), worst.before(t), keepSignatures(t))
-	request := signUp(t, in.sender.url("sender")).keyRequest("laptop")
+// crowd is clients that all ask for the same key.
+type crowd struct {
+	all              sync.WaitGroup
+	tries, successes atomic.Int64
+	tokens           counter
+}
 
+// ask has so many clients send the request at once, each until it has its answer. It does not wait for them.
+func ask(t *testing.T, clients int, sender, request string, header []string) *crowd {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	var tokens counter
-	var tries, successes atomic.Int64
-	var all sync.WaitGroup
-	began := time.Now()
+	c := &crowd{}
 	for range clients {
-		all.Go(func() {
-			a, n, err := postUntilOK(ctx, in.sender.url("sender")+"/send", request, header...)
+		c.all.Go(func() {
+			a, n, err := postUntilOK(ctx, sender+"/send", request, header...)
+			c.tries.Add(int64(n))
 			if err != nil {
 				t.Error(err)
+				return
 			}
-			tries.Add(int64(n))
-			successes.Add(1)
-			tokens.add(a.member("token"))
+			c.successes.Add(1)
+			c.tokens.add(a.member("token"))
 		})
 	}
-
-	<-worst.reached
-	in.receiver.kill()
-	close(worst.opened)
-	in.receiver.start()
-	for kill := range int64(kills) {
-		eventually(t, "clients get on", func() bool { return successes.Load() >= 1+kill*clients/(kills+1) })
-		in.receiver.crash()
-	}
-	all.Wait()
-	t.Logf("%d clients, %d tries, %d kills, %v", clients, tries.Load(), kills+1, time.Since(began).Round(time.Millisecond))
-
-	if len(tokens.seen) != 1 {
-		t.Errorf("%d different answers, want one token", len(tokens.seen))
-	}
-	for token := range tokens.seen {
-		run.keep("API key", token)
-		if a := verifyKey(t, in.papyrus.url("papyrus"), token); a.status != http.StatusOK {
-			t.Errorf("verify the key: %v", a)
-		}
-	}
-	if n := rows(t, in.papyrus, "api_keys"); n != 1 {
-		t.Errorf("%d rows in api_keys, want 1", n)
-	}
+	t.Cleanup(func() { cancel(); c.all.Wait() })
+	return c
 }
 
 // gate stops the first call that makes a key, before or after papyrus has made it, until it is opened.
@@ -88,7 +98,13 @@ type gate struct {
 	first           sync.Once
 }
 
-func (g *gate) before(t testing.TB) between {
+func newGate(after bool) *gate {
+	return &gate{reached: make(chan struct{}), opened: make(chan struct{}), after: after}
+}
+
+// between is the gate in front of papyrus.
+func (g *gate) between(t testing.TB) between {
+	t.Helper()
 	return func(papyrus string) string {
 		return proxy(t, papyrus, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			mine := false
@@ -140,7 +156,7 @@ func rows(t *testing.T, p *process, table string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // it was only read
 	var n int
 	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func proxy(t testing.TB, target string, pass func(w http.ResponseWriter, r *http
 	}
 	next := httputil.NewSingleHostReverseProxy(u)
 	next.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
-	next.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
+	next.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { pass(w, r, next) }))
 	t.Cleanup(server.Close)
 	return server.URL
@@ -79,6 +79,7 @@ func proxy(t testing.TB, target string, pass func(w http.ResponseWriter, r *http
 
 // keepSignatures is a proxy that puts the signature of every request on the record.
 func keepSignatures(t testing.TB) between {
+	t.Helper()
 	return func(receiver string) string {
 		return proxy(t, receiver, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if signature := r.Header.Get("X-Signature"); signature != "" {

@@ -82,6 +82,9 @@ type process struct {
 // otherwise.
 func newProcess(t testing.TB, service string, s settings) *process {
 	t.Helper()
+	if _, err := program(); err != nil { // here, and not while a start is timed
+		t.Fatal(err)
+	}
 	p := &process{t: t, service: service, dir: t.TempDir()}
 	env := settings{
 		"DATA_DIR": filepath.Join(p.dir, "data"), "LOG_LEVEL": "debug", "DRAIN_DELAY": "0s",

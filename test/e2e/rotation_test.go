@@ -88,51 +88,48 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			newMount := func() *mount { return &mount{t: t, dir: t.TempDir(), put: tt.put, announce: tt.announce} }
-			testKeyRotation(t, newMount(), newMount())
+			atSender, atReceiver := newMount(), newMount()
+			both := keyring("k1", "k2")
+			k1, k2, newActive := only(both, "k1"), only(both, "k2"), both.with(settings{"ACTIVE_KEY_ID": "k2"})
+			atSender.put(atSender, k1)
+			atReceiver.put(atReceiver, k1)
+			s := withoutIdentity()
+			receiver := start(t, "receiver", s.with(settings{"SECRETS_DIR": atReceiver.dir}))
+			sender := start(t, "sender", s.with(settings{"SECRETS_DIR": atSender.dir, "RECEIVER_WORKER_URL": receiver.url("receiver")}))
+			clients := startLoad(t, sender.url("sender"))
+			clients.turn()
+
+			atReceiver.change(receiver, both)
+			clients.turn()
+			atSender.change(sender, newActive)
+			clients.turn()
+			atReceiver.change(receiver, k2)
+			clients.turn()
+
+			broken := settings{"SIGNING_KEYS": k2["SIGNING_KEYS"][:40], "ACTIVE_KEY_ID": "k2"}
+			atReceiver.spoil(receiver, broken)
+			atSender.spoil(sender, broken)
+			clients.turn()
+			if a := sign("k1", both.key("k1"), event(-1)).mustPost(t, receiver.url("receiver")); !a.is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
+				t.Errorf("signed by the removed key: %v", a)
+			}
+			if a := sign("k2", both.key("k2"), event(-2)).mustPost(t, receiver.url("receiver")); a.status != http.StatusOK {
+				t.Errorf("signed by the key that stays: %v", a)
+			}
+			for p, m := range map[*process]*mount{receiver: atReceiver, sender: atSender} {
+				m.change(p, k2)
+				if p.metric(reloadFailed) != 0 {
+					t.Errorf("%s: %s is not 0 after a good reload", p.service, reloadFailed)
+				}
+			}
+			clients.turn()
+
+			acknowledged, failures := clients.end()
+			t.Logf("%d requests, %d failed", len(acknowledged)+len(failures), len(failures))
+			if len(failures) > 0 {
+				t.Errorf("%d requests failed, the first with %s", len(failures), failures[0])
+			}
 		})
-	}
-}
-
-func testKeyRotation(t *testing.T, atSender, atReceiver *mount) {
-	both := keyring("k1", "k2")
-	k1, k2, newActive := only(both, "k1"), only(both, "k2"), both.with(settings{"ACTIVE_KEY_ID": "k2"})
-	atSender.put(atSender, k1)
-	atReceiver.put(atReceiver, k1)
-	s := withoutIdentity()
-	receiver := start(t, "receiver", s.with(settings{"SECRETS_DIR": atReceiver.dir}))
-	sender := start(t, "sender", s.with(settings{"SECRETS_DIR": atSender.dir, "RECEIVER_WORKER_URL": receiver.url("receiver")}))
-	clients := startLoad(t, sender.url("sender"))
-	clients.turn()
-
-	atReceiver.change(receiver, both)
-	clients.turn()
-	atSender.change(sender, newActive)
-	clients.turn()
-	atReceiver.change(receiver, k2)
-	clients.turn()
-
-	broken := settings{"SIGNING_KEYS": k2["SIGNING_KEYS"][:40], "ACTIVE_KEY_ID": "k2"}
-	atReceiver.spoil(receiver, broken)
-	atSender.spoil(sender, broken)
-	clients.turn()
-	if a := sign("k1", both.key("k1"), event(-1)).mustPost(t, receiver.url("receiver")); !a.is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
-		t.Errorf("signed by the removed key: %v", a)
-	}
-	if a := sign("k2", both.key("k2"), event(-2)).mustPost(t, receiver.url("receiver")); a.status != http.StatusOK {
-		t.Errorf("signed by the key that stays: %v", a)
-	}
-	for p, m := range map[*process]*mount{receiver: atReceiver, sender: atSender} {
-		m.change(p, k2)
-		if p.metric(reloadFailed) != 0 {
-			t.Errorf("%s: %s is not 0 after a good reload", p.service, reloadFailed)
-		}
-	}
-	clients.turn()
-
-	acknowledged, failures := clients.end()
-	t.Logf("%d requests, %d failed", len(acknowledged)+len(failures), len(failures))
-	if len(failures) > 0 {
-		t.Errorf("%d requests failed, the first with %s", len(failures), failures[0])
 	}
 }
 

@@ -15,11 +15,10 @@ func TestServeAllStarts(t *testing.T) {
 	const limit, starts = 150 * time.Millisecond, 5
 	p := newProcess(t, "all", settings{"LOG_LEVEL": "info"})
 	t.Logf("first start, on an empty directory: ready after %v", p.timeStart())
-	printed := p.running.Output()
 	for _, name := range []string{"sender", "receiver", "papyrus", "admin"} {
-		if !strings.Contains(printed, p.url(name)) {
-			t.Errorf("the output does not say where the %s listens:\n%s", name, printed)
-		}
+		eventually(t, "the output says where the "+name+" listens", func() bool {
+			return strings.Contains(p.running.Output(), p.url(name))
+		})
 	}
 	reader := signUp(t, p.url("sender"))
 	token := keepToken(t, mustPost(t, p.url("sender")+"/send", reader.keyRequest("laptop")))
