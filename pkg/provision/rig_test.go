@@ -115,7 +115,7 @@ var empty = sync.OnceValues(func() (_ []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "provisioner.db")
 	db, err := store.Open(context.Background(), store.Config{Engine: store.SQLite, Path: path})
 	if err != nil {

@@ -73,14 +73,22 @@ func TestRequestsAreThoseOfTheAPI(t *testing.T) {
 		call func() error
 		want seen
 	}{
-		{"sign-up", func() error { _, err := client.SignUp(ctx, someone); return err },
-			seen{"POST", "/auth/v1/signup", "anon", "Bearer anon", "application/json", "", "id-1", signIn}},
-		{"sign-in", func() error { _, err := client.SignIn(ctx, someone); return err },
-			seen{"POST", "/auth/v1/token?grant_type=password", "anon", "Bearer anon", "application/json", "", "id-1", signIn}},
-		{"recover", func() error { return client.Recover(ctx, "reader@example.com") },
-			seen{"POST", "/auth/v1/recover", "anon", "Bearer anon", "application/json", "", "id-1", `{"email":"reader@example.com"}`}},
-		{"user", func() error { _, err := client.Validate(ctx, "a.b.c"); return err },
-			seen{"GET", "/auth/v1/user", "anon", "Bearer a.b.c", "", "", "id-1", ""}},
+		{
+			"sign-up", func() error { _, err := client.SignUp(ctx, someone); return err },
+			seen{"POST", "/auth/v1/signup", "anon", "Bearer anon", "application/json", "", "id-1", signIn},
+		},
+		{
+			"sign-in", func() error { _, err := client.SignIn(ctx, someone); return err },
+			seen{"POST", "/auth/v1/token?grant_type=password", "anon", "Bearer anon", "application/json", "", "id-1", signIn},
+		},
+		{
+			"recover", func() error { return client.Recover(ctx, "reader@example.com") },
+			seen{"POST", "/auth/v1/recover", "anon", "Bearer anon", "application/json", "", "id-1", `{"email":"reader@example.com"}`},
+		},
+		{
+			"user", func() error { _, err := client.Validate(ctx, "a.b.c"); return err },
+			seen{"GET", "/auth/v1/user", "anon", "Bearer a.b.c", "", "", "id-1", ""},
+		},
 		{"key", func() error {
 			_, err := client.CreateKey(ctx, provision.KeyRequest{JWT: "a.b.c", IdempotencyKey: "k1", Name: "n", Tier: "new"})
 			return err
@@ -106,8 +114,10 @@ var refusals = []struct {
 }{
 	{"existing user", 422, `{"code":422,"error_code":"user_already_exists","msg":"User already registered"}`, provision.ErrEmailTaken},
 	{"existing e-mail", 422, `{"code":422,"error_code":"email_exists","msg":"` + leak + `"}`, provision.ErrEmailTaken},
-	{"weak password", 422, `{"code":422,"error_code":"weak_password","msg":"Password should be at least 6 characters.","weak_password":{"reasons":["length"]}}`,
-		apierror.New(400, provision.CodeWeakPassword, "Password should be at least 6 characters.")},
+	{
+		"weak password", 422, `{"code":422,"error_code":"weak_password","msg":"Password should be at least 6 characters.","weak_password":{"reasons":["length"]}}`,
+		apierror.New(400, provision.CodeWeakPassword, "Password should be at least 6 characters."),
+	},
 	{"weak password, told at length", 422, `{"code":422,"error_code":"weak_password","msg":"` + strings.Repeat("x", 201) + `"}`, provision.ErrWeakPassword},
 	{"weak password, told with a line break", 422, `{"code":422,"error_code":"weak_password","msg":"a\nb"}`, provision.ErrWeakPassword},
 	{"bad e-mail or no password", 400, `{"code":400,"error_code":"validation_failed","msg":"` + leak + `"}`, provision.ErrIdentityRefused},

@@ -116,7 +116,7 @@ func (s *keySet) refresh(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.keys, s.fetched = keys, s.now()
-		return nil, nil
+		return keys, nil
 	})
 	select {
 	case r := <-done:

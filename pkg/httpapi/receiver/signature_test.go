@@ -115,7 +115,7 @@ func TestUndeclaredTrailersAreRefused(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != 415 || strings.TrimSpace(string(body)) != unsupported {
+	if err != nil || resp.StatusCode != http.StatusUnsupportedMediaType || strings.TrimSpace(string(body)) != unsupported {
 		t.Errorf("%d %s %v", resp.StatusCode, body, err)
 	}
 }

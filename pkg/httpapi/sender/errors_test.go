@@ -147,6 +147,11 @@ func TestOverload(t *testing.T) {
 		w := post(t, h, "/send", eventBody, with("Origin", origin))
 		check(t, w, 503, `{"error":"too many requests at once, try again","code":"SERVICE_UNAVAILABLE"}`)
 		checkHeaders(t, w.Header(), "Retry-After", "1", "Access-Control-Allow-Origin", origin)
+		health := httptest.NewRecorder()
+		h.ServeHTTP(health, httptest.NewRequest(http.MethodGet, "/health", http.NoBody))
+		if health.Code != 200 {
+			t.Errorf("health meanwhile: %d", health.Code)
+		}
 
 		close(end)
 		synctest.Wait()
@@ -185,8 +190,13 @@ func TestPathsAndMethods(t *testing.T) {
 func TestDisallowedOriginsAreRefused(t *testing.T) {
 	h := newHandler(t, setUp{receiver: fails(errors.New("must not be asked"))})
 	for _, tt := range []struct{ method, path, origin string }{
-		{"POST", "/send", "https://evil.test"}, {"GET", "/health", "https://evil.test"}, {"GET", "/nowhere", "https://evil.test"},
-		{"POST", "/send", "null"}, {"POST", "/send", origin + ".evil.test"}, {"POST", "/send", "http://app.example.com"}, {"POST", "/send", origin + ":8443"},
+		{"POST", "/send", "https://evil.test"},
+		{"GET", "/health", "https://evil.test"},
+		{"GET", "/nowhere", "https://evil.test"},
+		{"POST", "/send", "null"},
+		{"POST", "/send", origin + ".evil.test"},
+		{"POST", "/send", "http://app.example.com"},
+		{"POST", "/send", origin + ":8443"},
 	} {
 		req := httptest.NewRequest(tt.method, tt.path, strings.NewReader(eventBody))
 		req.Header.Set("Content-Type", "application/json")

@@ -239,7 +239,7 @@ func TestBoundServicesAreTrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp.Body.Close()
-		if resp.StatusCode != 502 || got != "198.51.100.1" {
+		if resp.StatusCode != http.StatusBadGateway || got != "198.51.100.1" {
 			t.Errorf("request %d: %d for %q", i+1, resp.StatusCode, got)
 		}
 	}
