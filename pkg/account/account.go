@@ -250,7 +250,7 @@ func NormalizeEmail(email string) (string, bool) {
 func displayName(name, email string) (string, error) {
 	if name == "" {
 		local, _, _ := strings.Cut(email, "@")
-		return local[:min(len(local), maxDisplayNameLen)], nil
+		return text.Line(local, maxDisplayNameLen), nil
 	}
 	if !text.IsLine(name, maxDisplayNameLen) {
 		return "", ErrInvalidDisplayName

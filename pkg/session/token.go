@@ -36,9 +36,9 @@ func (c codec) encode(id uuid.UUID, counter uint64) secret.Text {
 	return secret.New(base64.RawURLEncoding.EncodeToString(raw))
 }
 
-// decode returns what a token of this key names, and false for every other text.
+// decode returns what a token of this key names, and false for every other text: a line break in it is not passed over.
 func (c codec) decode(token string) (id uuid.UUID, counter uint64, ok bool) {
-	if base64.RawURLEncoding.DecodedLen(len(token)) != rawTokenLen {
+	if len(token) != base64.RawURLEncoding.EncodedLen(rawTokenLen) {
 		return uuid.Nil, 0, false
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
