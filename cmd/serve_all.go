@@ -33,8 +33,9 @@ func composeAll(s *services) ([]server.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	identity := supabase.NewClient(boundPapyrus, secret.New("bound"), binding.NewTransport(papyrus))
-	receiver, err := s.receiver(identity, identity)
+	accounts := binding.NewTransport(papyrus)
+	identity := supabase.NewClient(boundPapyrus, secret.New("bound"), accounts)
+	receiver, err := s.receiver(identity, s.validator(identity, boundPapyrus, s.issuer(), accounts))
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,10 @@ func newServeReceiver() *cobra.Command {
 		`  SIGNING_KEYS='{"k1":"…"}' SUPABASE_URL=https://x.supabase.co SUPABASE_ANON_KEY=… provisioner serve receiver`,
 		func(s *services) ([]server.Service, error) {
 			network := newNetwork()
-			identity := supabase.NewClient(s.cfg.Supabase.URL.String(), s.cfg.Supabase.AnonKey, network)
-			handler, err := s.receiver(identity, s.validator(identity, network))
+			provider := s.cfg.Supabase
+			identity := supabase.NewClient(provider.URL.String(), provider.AnonKey, network)
+			users := s.validator(identity, provider.URL.String(), provider.JWTIssuer, network)
+			handler, err := s.receiver(identity, users)
 			if err != nil {
 				return nil, err
 			}

@@ -182,8 +182,11 @@ func (s *services) accessTokens() (*token.AccessIssuer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ACCESS_JWT_PRIVATE_KEY: %w", err)
 	}
-	return token.NewAccessIssuer(key, s.cfg.PublicBaseURL.String()+"/auth/v1", s.cfg.Tokens.AccessLifetime, time.Now)
+	return token.NewAccessIssuer(key, s.issuer(), s.cfg.Tokens.AccessLifetime, time.Now)
 }
+
+// issuer is what our access tokens name as theirs.
+func (s *services) issuer() string { return s.cfg.PublicBaseURL.String() + "/auth/v1" }
 
 func (s *services) sessions() (*session.Keeper, error) {
 	key, err := s.generated(s.cfg.Tokens.RefreshKey, "refresh-token-key", randomSecret)
@@ -201,16 +204,17 @@ func (s *services) sealer() (*idempotency.Sealer, error) {
 	return idempotency.NewSealer(key)
 }
 
-// validator returns who judges users' JWTs: the provider, or this process by the provider's keys.
-func (s *services) validator(identity *supabase.Client, network http.RoundTripper) provision.Validator {
-	c, url := s.cfg.Supabase, s.cfg.Supabase.URL.String()
+// validator returns who judges users' JWTs: the provider, or this process by the keys of the provider at url. An issuer "" is
+// that of a Supabase project.
+func (s *services) validator(identity *supabase.Client, url, issuer string, network http.RoundTripper) provision.Validator {
+	c := s.cfg.Supabase
 	var users provision.Validator = identity
 	switch {
 	case c.Validation == config.ValidateRemote:
 	case c.JWTSecret.IsSet():
-		users = supabase.NewSecretValidator(c.JWTSecret, url, c.JWTIssuer, time.Now)
+		users = supabase.NewSecretValidator(c.JWTSecret, url, issuer, time.Now)
 	default:
-		users = supabase.NewJWKSValidator(url, c.JWTIssuer, network, time.Now)
+		users = supabase.NewJWKSValidator(url, issuer, network, time.Now)
 	}
 	if c.CacheTTL > 0 {
 		users = supabase.NewCachedValidator(users, c.CacheTTL, time.Now)
