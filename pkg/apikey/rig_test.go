@@ -1,0 +1,99 @@
+package apikey_test
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/secret"
+	"github.com/provisioner/provisioner/pkg/store"
+)
+
+const prefix = "obtk_"
+
+var (
+	start = time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC)
+	tiers = []apikey.Tier{{Name: "new", Keys: 3, PerMinute: 60}, {Name: "pro", Keys: 5, PerMinute: 600}}
+)
+
+type clock struct{ time.Time }
+
+func (c *clock) now() time.Time { return c.Time }
+
+// rig is a Service over a store of its own, at start.
+type rig struct {
+	*apikey.Service
+	db    *store.DB
+	clock *clock
+	conf  apikey.Config
+}
+
+func newRig(t testing.TB) rig {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "provisioner.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := &clock{start}
+	conf := apikey.Config{
+		Store: db, Sealer: newSealer(t, "a seal key of at least 32 bytes for tests"), Prefix: prefix, Tiers: tiers,
+		Now: c.now, Log: slog.New(slog.DiscardHandler),
+	}
+	return rig{Service: apikey.New(conf), db: db, clock: c, conf: conf}
+}
+
+func newSealer(t testing.TB, key string) *idempotency.Sealer {
+	t.Helper()
+	sealer, err := idempotency.NewSealer(secret.New(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealer
+}
+
+// mustUser returns the id of a new account.
+func (r rig) mustUser(t testing.TB) string {
+	t.Helper()
+	id := uuid.NewString()
+	u := account.User{ID: id, Email: id + "@example.com", DisplayName: "reader", Plan: "new", CreatedAt: start}
+	if err := r.db.CreateUser(t.Context(), u, "hash"); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (r rig) mustIssue(t testing.TB, in apikey.Request) apikey.Issued {
+	t.Helper()
+	made, err := r.Issue(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// mustKeep keeps a key whose times change sets, and returns its token.
+func (r rig) mustKeep(t testing.TB, userID string, change func(*apikey.Key)) string {
+	t.Helper()
+	random := sha256.Sum256([]byte(uuid.NewString()))
+	token := prefix + hexOf(random)
+	k := apikey.Key{
+		ID: uuid.NewString(), UserID: userID, Name: "laptop", Tier: "new", Prefix: token[:8],
+		Hash: sha256.Sum256([]byte(token)), CreatedAt: start,
+	}
+	change(&k)
+	if _, err := r.db.CreateKey(t.Context(), k, 100, apikey.Issue{}); err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
