@@ -75,6 +75,9 @@ func (h errorHandler) handle(err error, c echo.Context) {
 	if e.RetryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))
 	}
+	if e.Status == http.StatusUnauthorized && c.Response().Header().Get(echo.HeaderWWWAuthenticate) == "" {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer") // RFC 9110 §15.5.2
+	}
 	if err := WriteJSON(c, e.Status, h.dialect(c.Request().URL.Path).Body(e)); err != nil {
 		h.log.DebugContext(c.Request().Context(), "error response not written", "err", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -155,8 +156,15 @@ func (d *Doer) fly(ctx context.Context, in Intent, f *flight, work Work) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 
+	defer d.land(in, f)
 	f.answer, f.err = d.run(ctx, in, work)
+}
 
+// land hands the outcome to all who wait. A panic is one too: it must not end the process, nor leave them waiting.
+func (d *Doer) land(in Intent, f *flight) {
+	if v := recover(); v != nil {
+		f.answer, f.err = nil, fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	}
 	d.mu.Lock()
 	delete(d.flights, in.Key)
 	d.mu.Unlock()

@@ -65,7 +65,6 @@ func newTries() failsafe.Executor[Reply] {
 		WithMaxAttempts(maxTries).
 		WithBackoff(firstBackoff, longestWait).
 		WithJitterFactor(backoffJitter).
-		AbortIf(func(_ Reply, err error) bool { return isDeadline(err) }).
 		ReturnLastFailure().
 		Build()
 	breaker := circuitbreaker.NewBuilder[Reply]().
@@ -98,7 +97,7 @@ func (s *Sender) Forward(ctx context.Context, out Outbound) (Reply, error) {
 	switch {
 	case err == nil:
 		return reply, reply.check()
-	case isDeadline(err) || ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return Reply{}, ErrReceiverTimeout.With(err)
 	}
 	return Reply{}, ErrReceiverUnreachable.With(err)
@@ -166,8 +165,4 @@ func (r Reply) refusesSignature() bool {
 		}
 	}
 	return false
-}
-
-func isDeadline(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

@@ -105,7 +105,7 @@ func identityError(err error) error {
 	case said.Status == http.StatusTooManyRequests:
 		return rateLimited(said)
 	case said.Status < 400 || said.Status > 499:
-		return provision.ErrIdentityUnavailable.With(said)
+		return unavailable(said)
 	}
 	known, ok := identityErrors[said.Code]
 	if !ok {
@@ -126,6 +126,13 @@ func rateLimited(said *refusal) error {
 	return out
 }
 
+// unavailable keeps the provider's own word on when to try again, as in an overload.
+func unavailable(said *refusal) error {
+	out := provision.ErrIdentityUnavailable.With(said)
+	out.RetryAfter = said.RetryAfter
+	return out
+}
+
 // unreachable tells a provider that did not answer in time from one that could not be reached or understood.
 func unreachable(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -143,7 +150,7 @@ func (c *Client) Validate(ctx context.Context, jwt string) (provision.Identity, 
 		if said.Status == http.StatusUnauthorized || said.Status == http.StatusForbidden {
 			return provision.Identity{}, provision.ErrInvalidAuth.With(said)
 		}
-		return provision.Identity{}, provision.ErrIdentityUnavailable.With(said)
+		return provision.Identity{}, unavailable(said)
 	}
 	if err != nil {
 		return provision.Identity{}, unreachable(err)

@@ -32,7 +32,7 @@ type originSet struct {
 	wildcards []wildcard
 }
 
-// wildcard stands for every origin with one or more labels before suffix: "https://*.example.com".
+// wildcard stands for every origin with one label before suffix: "https://*.example.com".
 type wildcard struct {
 	scheme string // with "://"
 	suffix string // with its leading dot
@@ -64,7 +64,7 @@ func (o *Origins) allows(origin string) bool {
 	return set.exact[origin] || slices.ContainsFunc(set.wildcards, func(w wildcard) bool {
 		label, ok := strings.CutPrefix(origin, w.scheme)
 		label, ends := strings.CutSuffix(label, w.suffix)
-		return ok && ends && label != "" && !strings.ContainsAny(label, "/:@?#")
+		return ok && ends && label != "" && !strings.ContainsAny(label, "./:@?#")
 	})
 }
 

@@ -39,7 +39,7 @@ func TestOrigins(t *testing.T) {
 		"http://localhost":                 false,
 
 		"https://a.example.net":              true,
-		"https://a.b.example.net":            true,
+		"https://a.b.example.net":            false, // the wildcard is one label
 		"https://example.net":                false,
 		"https://.example.net":               false,
 		"http://a.example.net":               false,

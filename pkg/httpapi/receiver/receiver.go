@@ -65,11 +65,11 @@ type provisioned struct {
 func (a api) inbox(c echo.Context) error {
 	headers, body, err := readSigned(c, a.BodyLimit)
 	if err != nil {
-		return err
+		return challenged(c, err)
 	}
 	in, err := a.signature.verify(c.Request().Context(), headers, body)
 	if err != nil {
-		return err
+		return challenged(c, err)
 	}
 	idempotencyKey := c.Request().Header.Values("Idempotency-Key")
 	if err := provision.CheckIdempotencyKey(idempotencyKey); err != nil {

@@ -4,15 +4,25 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/signing"
 )
+
+// challenged names the scheme of the inbox in a 401 (RFC 9110 §11.6.1).
+func challenged(c echo.Context, err error) error {
+	if apierror.From(err).Status == http.StatusUnauthorized {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Signature")
+	}
+	return err
+}
 
 // readSigned reads the signature headers and then the raw body, once (contract: provisioning, section 1 step 1).
 func readSigned(c echo.Context, limit int64) (signing.Headers, []byte, error) {

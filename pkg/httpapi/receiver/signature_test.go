@@ -89,7 +89,11 @@ func TestSignatureRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			req := r.signed(t, eventBody)
 			tt.edit(req)
-			check(t, r.do(req), tt.status, tt.want)
+			w := r.do(req)
+			check(t, w, tt.status, tt.want)
+			if got := w.Header().Get("WWW-Authenticate"); (got == "Signature") != (tt.status == 401) {
+				t.Errorf("WWW-Authenticate = %q", got)
+			}
 		})
 	}
 }
@@ -101,7 +105,7 @@ func TestSignaturesAtTheEdgeOfTheWindow(t *testing.T) {
 	}
 }
 
-func TestUndeclaredTrailersAreRefused(t *testing.T) {
+func TestTrailersAreRefused(t *testing.T) {
 	r := newRig(t, newStore(t), setUp{})
 	srv := httptest.NewServer(r)
 	defer srv.Close()
