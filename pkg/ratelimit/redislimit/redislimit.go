@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
@@ -48,12 +49,16 @@ func Open(url string) (*Limiter, error) {
 		return nil, errors.New("not a Redis URL") // the cause could quote its password
 	}
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout = timeout, timeout, timeout
-	options.PoolTimeout, options.MaxRetries = timeout, -1
+	options.PoolTimeout, options.MaxRetries, options.DialerRetries = timeout, -1, 1
+	logging.Disable() // the client's own lines on stderr: an outage is told once, by ratelimit.Shared
 	return &Limiter{client: redis.NewClient(options)}, nil
 }
 
 // Take implements [ratelimit.Limiter].
 func (l *Limiter) Take(ctx context.Context, key string, limit ratelimit.Limit, n int) (ratelimit.Decision, error) {
+	if limit.Off() {
+		return ratelimit.Unlimited, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
