@@ -3,6 +3,7 @@ package idempotency_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -162,4 +163,23 @@ func TestOutages(t *testing.T) {
 	if _, err := d.Do(t.Context(), mint, done); !errors.Is(err, errDown) {
 		t.Errorf("an answer that is not kept is acknowledged: %v", err)
 	}
+}
+
+func TestPanicIsAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := idempotency.NewDoer(claims(free), newSealer(t), time.Now)
+		panics := func(context.Context, string) ([]byte, error) {
+			time.Sleep(time.Second) // the bubble's
+			panic("out of ideas")
+		}
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if _, err := d.Do(t.Context(), mint, panics); err == nil || !strings.Contains(err.Error(), "out of ideas") {
+					t.Errorf("Do() = %v", err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }

@@ -15,6 +15,13 @@ import (
 type CORSHeaders struct {
 	Methods string // Access-Control-Allow-Methods
 	Headers string // Access-Control-Allow-Headers
+	Except  string // the path, with all below it, that proxies call with headers of their clients; "" for none
+}
+
+// except reports whether CORS has no say on path: an Origin there is none of ours, and a preflight must not pass unchecked.
+func (h CORSHeaders) except(path string) bool {
+	below, ok := strings.CutPrefix(path, h.Except)
+	return h.Except != "" && ok && (below == "" || below[0] == '/')
 }
 
 const (
@@ -76,6 +83,9 @@ func CORS(origins *Origins, headers CORSHeaders) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			r, h := c.Request(), c.Response().Header()
 			h.Set(echo.HeaderVary, echo.HeaderOrigin)
+			if headers.except(r.URL.Path) {
+				return next(c)
+			}
 			origin := r.Header.Get(echo.HeaderOrigin)
 			allowed := origin != "" && (origins.allows(origin) || isOwn(origin, r.Host))
 			if allowed {

@@ -15,10 +15,14 @@ import (
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
 
+// verifyPath is where proxies ask about keys.
+const verifyPath = "/v1/keys/verify"
+
 // cors are the CORS headers of contract papyrus, section 1.
 var cors = middleware.CORSHeaders{
 	Methods: "GET, POST, PUT, PATCH, DELETE, OPTIONS",
 	Headers: "authorization, content-type, x-user-agent, apikey, x-client-info, x-supabase-api-version, idempotency-key, x-request-id, traceparent",
+	Except:  verifyPath,
 }
 
 // Config is what the API is made of; every field is needed.
@@ -38,8 +42,10 @@ func New(c Config, mount ...func(*echo.Echo)) http.Handler {
 	a := api{Config: c}
 	e := httpapi.New(c.Options)
 	httpapi.Read(e, "/health", a.health)
-	e.Any("/v1/keys/verify", a.verifyKey)
-	e.Any("/v1/keys/verify/*", a.verifyKey)
+	for _, path := range []string{verifyPath, verifyPath + "/*"} {
+		e.Any(path, a.verifyKey)
+		e.RouteNotFound(path, a.verifyKey) // for the methods that echo does not know
+	}
 	for _, add := range mount {
 		add(e)
 	}
