@@ -21,7 +21,9 @@ import (
 
 const (
 	keysFresh = 10 * time.Minute // then they are fetched again, so that a withdrawn key is not believed for ever
+	keysStale = time.Hour        // how long known keys are believed while they cannot be fetched
 	keysPause = 10 * time.Second // least time between fetches for an unknown id: strangers choose those
+	keysRetry = time.Second      // least time between fetches while they fail
 )
 
 // Algorithms of published keys (RFC 7518 §3.1, RFC 8037 §3.1).
@@ -44,6 +46,8 @@ type keySet struct {
 	mu      sync.Mutex
 	keys    map[string]jose.JSONWebKey // by id
 	fetched time.Time
+	tried   time.Time
+	failure error // of the last try
 }
 
 func newKeySet(url string, transport http.RoundTripper, now func() time.Time) *keySet {
@@ -84,39 +88,62 @@ func algorithm(key jose.JSONWebKey) string {
 	return ""
 }
 
-// find returns the key of an id, fetching the keys if that may help.
+// find returns the key of an id, fetching the keys if that may help. While they cannot be fetched it goes on with a key that
+// it knows, for a time.
 func (s *keySet) find(ctx context.Context, id string) (jose.JSONWebKey, error) {
-	key, known, age := s.look(id)
-	if known && age >= keysFresh || !known && age >= keysPause {
-		if err := s.refresh(ctx); err != nil {
-			return jose.JSONWebKey{}, fmt.Errorf("%w: %w", errFetchKeys, withoutURL(err))
+	k := s.look(id)
+	if k.wants(s.now()) {
+		if err := s.refresh(ctx); err != nil && ctx.Err() != nil {
+			return jose.JSONWebKey{}, fmt.Errorf("%w: %w", errFetchKeys, err)
 		}
-		key, known, _ = s.look(id)
+		k = s.look(id)
 	}
-	if !known {
-		return jose.JSONWebKey{}, errors.New("unknown key id")
+	switch usable := k.known && s.now().Sub(k.fetched) < keysStale; {
+	case usable:
+		return k.key, nil
+	case k.failure != nil:
+		return jose.JSONWebKey{}, fmt.Errorf("%w: %w", errFetchKeys, k.failure)
 	}
-	return key, nil
+	return jose.JSONWebKey{}, errors.New("unknown key id")
 }
 
-func (s *keySet) look(id string) (key jose.JSONWebKey, known bool, age time.Duration) {
+// knowledge is what a keySet knows of an id.
+type knowledge struct {
+	key     jose.JSONWebKey
+	known   bool
+	fetched time.Time // when the keys were fetched
+	tried   time.Time // when that was last tried
+	failure error     // of the last try
+}
+
+// wants reports whether the keys are to be fetched for the id's sake.
+func (k knowledge) wants(now time.Time) bool {
+	pause := keysPause
+	if k.failure != nil {
+		pause = keysRetry
+	}
+	stale := !k.known || now.Sub(k.fetched) >= keysFresh
+	return stale && now.Sub(k.tried) >= pause
+}
+
+func (s *keySet) look(id string) knowledge {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key, known = s.keys[id]
-	return key, known, s.now().Sub(s.fetched)
+	key, known := s.keys[id]
+	return knowledge{key: key, known: known, fetched: s.fetched, tried: s.tried, failure: s.failure}
 }
 
 // refresh fetches the keys, once for all who want them now. A caller that gives up does not end it for the others.
 func (s *keySet) refresh(ctx context.Context) error {
 	done := s.flight.DoChan("", func() (any, error) {
 		keys, err := s.fetch(context.WithoutCancel(ctx))
-		if err != nil {
-			return nil, err
-		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.keys, s.fetched = keys, s.now()
-		return keys, nil
+		s.tried, s.failure = s.now(), withoutURL(err)
+		if err == nil {
+			s.keys, s.fetched = keys, s.tried
+		}
+		return keys, err
 	})
 	select {
 	case r := <-done:

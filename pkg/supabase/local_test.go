@@ -169,7 +169,8 @@ func TestJWKSValidatorFetchesKeys(t *testing.T) {
 		}
 		answer(w, r)
 	})), func() time.Time { return now })
-	byOld, byFresh := mustSign(t, es256, "old", old, claims(nil)), mustSign(t, es256, "fresh", fresh, claims(nil))
+	lasting := claims(jwt.MapClaims{"exp": noon.Add(24 * time.Hour).Unix()})
+	byOld, byFresh := mustSign(t, es256, "old", old, lasting), mustSign(t, es256, "fresh", fresh, lasting)
 	down := answers(http.StatusServiceUnavailable, `{}`)
 
 	for _, step := range []struct {
@@ -181,15 +182,19 @@ func TestJWKSValidatorFetchesKeys(t *testing.T) {
 		fetches int32
 	}{
 		{"none at the first, and the provider is down", 0, down, byOld, provision.CodeIdentityUnavailable, 1},
-		{"the provider answers nonsense", 0, answers(http.StatusOK, `<html>`), byOld, provision.CodeIdentityUnavailable, 2},
-		{"the first", 0, answer, byOld, "", 3},
+		{"not asked again at once", 0, answer, byOld, provision.CodeIdentityUnavailable, 1},
+		{"the provider answers nonsense", time.Second, answers(http.StatusOK, `<html>`), byOld, provision.CodeIdentityUnavailable, 2},
+		{"the first", time.Second, answer, byOld, "", 3},
 		{"a known key", time.Second, down, byOld, "", 3},
 		{"an unknown id soon after: strangers cannot cause fetches", 0, down, byFresh, provision.CodeInvalidAuth, 3},
 		{"an unknown id later, and the provider is down", 10 * time.Second, down, byFresh, provision.CodeIdentityUnavailable, 4},
 		{"the known key meanwhile", 0, down, byOld, "", 4},
-		{"a new key", 0, jwks(t, public("old", "ES256", &old.PublicKey), public("fresh", "ES256", &fresh.PublicKey)), byFresh, "", 5},
+		{"a new key", time.Second, jwks(t, public("old", "ES256", &old.PublicKey), public("fresh", "ES256", &fresh.PublicKey)), byFresh, "", 5},
 		{"a withdrawn key, for a while", 9 * time.Minute, jwks(t, public("fresh", "ES256", &fresh.PublicKey)), byOld, "", 5},
 		{"a withdrawn key", time.Minute, jwks(t, public("fresh", "ES256", &fresh.PublicKey)), byOld, provision.CodeInvalidAuth, 6},
+		{"the provider is down when the keys are to be fetched again", 10 * time.Minute, down, byFresh, "", 7},
+		{"as long as it is down, for a time", 49 * time.Minute, down, byFresh, "", 8},
+		{"but not for ever", time.Minute, down, byFresh, provision.CodeIdentityUnavailable, 9},
 	} {
 		now = now.Add(step.later)
 		answer = step.answer
