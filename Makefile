@@ -6,7 +6,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
 
 LINT    := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
-WORKERD := test/workers/node_modules/.package-lock.json
+MODULES := $(foreach dir,workers supabase,test/$(dir)/node_modules/.package-lock.json)
 STEP    := .ci/step
 
 # What one fuzz target gets: long enough in CI to leave the seeds, short enough elsewhere to be run.
@@ -22,23 +22,23 @@ RACED := ./pkg/... ./config/... ./cmd/...
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime
+deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, Supabase's client
 	@$(STEP) 'system packages' .ci/deps install
-	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(WORKERD)
+	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(MODULES)
 
 $(LINT):
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .tools/golangci-lint $@
 
-# workerd's install script only links its program to another place.
-$(WORKERD): test/workers/package-lock.json
-	npm ci --prefix test/workers --ignore-scripts --no-audit --no-fund
+# workerd's install script only links its program to another place; the others have none.
+$(MODULES): test/%/node_modules/.package-lock.json: test/%/package-lock.json
+	npm ci --prefix test/$* --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # root and CI install what is missing; anybody else is told.
 ready:
 	@if [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
-		else .ci/deps check $(LINT) $(WORKERD); fi
+		else .ci/deps check $(LINT) $(MODULES); fi
 
 build: ## Build ./provisioner
 	@$(STEP) build go build -trimpath -o provisioner .
@@ -78,4 +78,4 @@ vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
 	@$(STEP) vuln go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
 clean: ## Remove what the other targets made
-	rm -rf provisioner coverage.out .tools test/workers/node_modules
+	rm -rf provisioner coverage.out .tools test/*/node_modules

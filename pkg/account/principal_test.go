@@ -11,52 +11,69 @@ import (
 	"github.com/provisioner/provisioner/pkg/token"
 )
 
+// A change is what happens to an account between two requests.
+type change func(t *testing.T, r rig, userID string)
+
+func nothing(*testing.T, rig, string) {}
+
+func passes(d time.Duration) change {
+	return func(_ *testing.T, r rig, _ string) { r.clock.Time = start.Add(d) }
+}
+
+func mustEnableAgain(t *testing.T, r rig, userID string) {
+	t.Helper()
+	mustDisable(t, r, userID)
+	if err := r.db.SetDisabled(t.Context(), userID, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAuthenticate(t *testing.T) {
 	r := newRig(t)
-	other := r.mustRegister(t, "other@example.com")
 	for i, tt := range []struct {
 		name   string
-		change func(t *testing.T, r rig, g account.Grant) (accessToken string)
+		change change
 		want   error
 	}{
-		{"a fresh token", func(_ *testing.T, _ rig, g account.Grant) string { return g.AccessToken.Reveal() }, nil},
-		{"no token", func(*testing.T, rig, account.Grant) string { return "" }, token.ErrInvalid},
-		{"a refresh token", func(_ *testing.T, _ rig, g account.Grant) string { return g.RefreshToken.Reveal() }, token.ErrInvalid},
-		{"an expired token", func(_ *testing.T, r rig, g account.Grant) string {
-			r.clock.Time = start.Add(time.Hour)
-			return g.AccessToken.Reveal()
-		}, token.ErrInvalid},
-		{"of an account that is gone", func(t *testing.T, r rig, g account.Grant) string {
-			r.mustDelete(t, g.User.ID)
-			return g.AccessToken.Reveal()
-		}, account.ErrNotFound},
-		{"of a disabled account", func(t *testing.T, r rig, g account.Grant) string {
-			r.mustDisable(t, g.User.ID)
-			return g.AccessToken.Reveal()
-		}, account.ErrDisabled},
-		{"of an account that was disabled for a while", func(t *testing.T, r rig, g account.Grant) string {
-			r.mustDisable(t, g.User.ID)
-			if err := r.db.SetDisabled(t.Context(), g.User.ID, time.Time{}); err != nil {
-				t.Fatal(err)
-			}
-			return g.AccessToken.Reveal()
-		}, account.ErrSessionEnded},
-		{"of a session of somebody else", func(t *testing.T, r rig, g account.Grant) string {
-			theirs, err := r.Authenticate(t.Context(), other.AccessToken.Reveal())
-			if err != nil {
-				t.Fatal(err)
-			}
-			forged, _, err := r.conf.Tokens.Issue(token.Subject{UserID: g.User.ID, SessionID: theirs.SessionID})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return forged.Reveal()
-		}, account.ErrSessionEnded},
+		{"a fresh token", nothing, nil},
+		{"a microsecond before it expires", passes(time.Hour - time.Microsecond), nil},
+		{"an expired token", passes(time.Hour), token.ErrInvalid},
+		{"of an account that is gone", mustDelete, account.ErrNotFound},
+		{"of a disabled account", mustDisable, account.ErrDisabled},
+		{"of an account that was disabled for a while", mustEnableAgain, account.ErrSessionEnded},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r.clock.Time = start
 			grant := r.mustRegister(t, fmt.Sprintf("reader%d@example.com", i))
-			if _, err := r.Authenticate(t.Context(), tt.change(t, r, grant)); !errors.Is(err, tt.want) {
+			tt.change(t, r, grant.User.ID)
+			if _, err := r.Authenticate(t.Context(), grant.AccessToken.Reveal()); !errors.Is(err, tt.want) {
+				t.Errorf("Authenticate() = %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestAuthenticateOtherTokens(t *testing.T) {
+	r := newRig(t)
+	mine, theirs := r.mustRegister(t, email), r.mustRegister(t, "other@example.com")
+	they, err := r.Authenticate(t.Context(), theirs.AccessToken.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed, _, err := r.conf.Tokens.Issue(token.Subject{UserID: mine.User.ID, SessionID: they.SessionID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, token string
+		want        error
+	}{
+		{"none", "", token.ErrInvalid},
+		{"a refresh token", mine.RefreshToken.Reveal(), token.ErrInvalid},
+		{"in a session of somebody else", mixed.Reveal(), account.ErrSessionEnded},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := r.Authenticate(t.Context(), tt.token); !errors.Is(err, tt.want) {
 				t.Errorf("Authenticate() = %v, want %v", err, tt.want)
 			}
 		})
@@ -67,16 +84,17 @@ func TestRefreshRefuses(t *testing.T) {
 	r := newRig(t)
 	for i, tt := range []struct {
 		name   string
-		change func(t *testing.T, r rig, g account.Grant)
+		change change
 	}{
-		{"an account that is gone", func(t *testing.T, r rig, g account.Grant) { r.mustDelete(t, g.User.ID) }},
-		{"a disabled account", func(t *testing.T, r rig, g account.Grant) { r.mustDisable(t, g.User.ID) }},
-		{"a session that was left alone for 30 days", func(_ *testing.T, r rig, _ account.Grant) { r.clock.Time = start.Add(30 * day) }},
+		{"an account that is gone", mustDelete},
+		{"a disabled account", mustDisable},
+		{"an account that was disabled for a while", mustEnableAgain},
+		{"a session that was left alone for 30 days", passes(30 * day)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r.clock.Time = start
 			grant := r.mustRegister(t, fmt.Sprintf("reader%d@example.com", i))
-			tt.change(t, r, grant)
+			tt.change(t, r, grant.User.ID)
 			if _, err := r.Refresh(t.Context(), grant.RefreshToken.Reveal()); !errors.Is(err, session.ErrInvalidToken) {
 				t.Errorf("Refresh() = %v, want ErrInvalidToken", err)
 			}

@@ -97,14 +97,14 @@ func (r rig) mustRegister(t *testing.T, email string) account.Grant {
 	return grant
 }
 
-func (r rig) mustDisable(t *testing.T, userID string) {
+func mustDisable(t *testing.T, r rig, userID string) {
 	t.Helper()
 	if err := r.db.SetDisabled(t.Context(), userID, r.clock.Time); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (r rig) mustDelete(t *testing.T, userID string) {
+func mustDelete(t *testing.T, r rig, userID string) {
 	t.Helper()
 	if err := r.db.DeleteUser(t.Context(), userID); err != nil {
 		t.Fatal(err)
@@ -112,11 +112,10 @@ func (r rig) mustDelete(t *testing.T, userID string) {
 }
 
 // mustAdopt keeps an account with a given password hash, "" for none.
-func (r rig) mustAdopt(t *testing.T, email, hash string) account.User {
+func (r rig) mustAdopt(t *testing.T, email, hash string) {
 	t.Helper()
 	u := account.User{ID: uuid.NewString(), Email: email, DisplayName: "adopted", Plan: "new", CreatedAt: start}
 	if err := r.db.CreateUser(t.Context(), u, hash); err != nil {
 		t.Fatal(err)
 	}
-	return u
 }

@@ -30,7 +30,7 @@ func (s patient) PasswordHash(ctx context.Context, userID string) (string, error
 func TestSignInRefusals(t *testing.T) {
 	r := newRig(t)
 	r.mustRegister(t, email)
-	r.mustDisable(t, r.mustRegister(t, "disabled@example.com").User.ID)
+	mustDisable(t, r, r.mustRegister(t, "disabled@example.com").User.ID)
 	r.mustAdopt(t, "passwordless@example.com", "")
 	adopted, err := bcrypt.GenerateFromPassword(right.Bytes(), bcrypt.MinCost)
 	if err != nil {
@@ -166,6 +166,7 @@ var errDown = errors.New("no answer")
 func (down) UserByEmail(context.Context, string) (account.User, error) {
 	return account.User{}, errDown
 }
+
 func (down) UserByID(context.Context, string) (account.User, error) { return account.User{}, errDown }
 
 func TestOutageIsNoRefusal(t *testing.T) {

@@ -72,9 +72,9 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-func mustFail(t *testing.T, a *ratelimit.Attempts, account string, client netip.Addr) {
+func mustFail(t *testing.T, a *ratelimit.Attempts, client netip.Addr) {
 	t.Helper()
-	if err := a.Failed(t.Context(), account, client); err != nil {
+	if err := a.Failed(t.Context(), email, client); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -96,7 +96,7 @@ func TestGuessesOfOneNetwork(t *testing.T) {
 		if allowed, delay := mustAdmitSignIn(t, a, email, home); !allowed || delay != want {
 			t.Errorf("after %d failures: allowed %v, delay %v; want %v", failures, allowed, delay, want)
 		}
-		mustFail(t, a, email, home)
+		mustFail(t, a, home)
 	}
 	if allowed, _ := mustAdmitSignIn(t, a, email, home); allowed {
 		t.Error("an eleventh guess is allowed")
@@ -125,7 +125,7 @@ func TestGuessesOfManyNetworksLockNobodyOut(t *testing.T) {
 	m, _ := newMemory()
 	a := ratelimit.NewAttempts(m, perN)
 	for i := range 300 {
-		mustFail(t, a, email, netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
+		mustFail(t, a, netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
 	}
 	if allowed, delay := mustAdmitSignIn(t, a, email, home); !allowed || delay != 5*time.Second {
 		t.Errorf("after 300 failures elsewhere: allowed %v, delay %v; want 5s", allowed, delay)
@@ -146,7 +146,7 @@ func TestAttemptsThatAreOff(t *testing.T) {
 	m, _ := newMemory()
 	a := ratelimit.NewAttempts(m, ratelimit.Limit{})
 	for range 200 {
-		mustFail(t, a, email, home)
+		mustFail(t, a, home)
 		if d, err := a.Admit(t.Context(), ratelimit.SignIn, home); err != nil || !d.Allowed {
 			t.Fatalf("Admit() = %+v, %v", d, err)
 		}
@@ -168,7 +168,7 @@ func TestKeysHoldNoEmail(t *testing.T) {
 	seen := keys{}
 	a := ratelimit.NewAttempts(seen, perN)
 	mustAdmitSignIn(t, a, email, home)
-	mustFail(t, a, email, home)
+	mustFail(t, a, home)
 	if len(seen) != 2 {
 		t.Errorf("keys %v, want one of the account and one of the pair", seen)
 	}

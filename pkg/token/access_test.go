@@ -256,7 +256,7 @@ func TestJWKS(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	signed, err := jose.ParseSigned(mustIssue(t, a), []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(mustIssue(t, a), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package supabaseapi_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestBodyLimit(t *testing.T) {
 				body := `{"email":"` + strings.Repeat("a", size-12) + `"}`
 				check(t, r.do("POST", target, body, "Authorization", g.bearer()), 413, want)
 
-				chunked := httptest.NewRequest("POST", target, strings.NewReader(body))
+				chunked := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
 				chunked.ContentLength = -1
 				chunked.Header.Set("Authorization", g.bearer())
 				w := httptest.NewRecorder()

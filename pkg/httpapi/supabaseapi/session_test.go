@@ -96,7 +96,7 @@ func TestJWKS(t *testing.T) {
 	}
 	var set jose.JSONWebKeySet
 	must(t, json.Unmarshal(w.Body.Bytes(), &set))
-	signed, err := jose.ParseSigned(g.Access, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(g.Access, []jose.SignatureAlgorithm{jose.ES256})
 	must(t, err)
 	keys := set.Key(signed.Signatures[0].Header.KeyID)
 	if len(keys) != 1 || !keys[0].IsPublic() || keys[0].Use != "sig" || keys[0].Algorithm != "ES256" {
