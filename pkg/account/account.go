@@ -82,8 +82,8 @@ type Grant struct {
 	RefreshToken secret.Text
 }
 
-// Register makes an account and signs it in. It returns ErrInvalidEmail, ErrInvalidDisplayName, a *password.WeakError or
-// ErrEmailTaken.
+// Register makes an account and signs it in. It returns ErrInvalidEmail, ErrInvalidDisplayName, a *password.WeakError,
+// ErrEmailTaken, or ErrInvalidCredentials if the account is deleted meanwhile.
 func (s *Service) Register(ctx context.Context, r Registration) (Grant, error) {
 	email, ok := NormalizeEmail(r.Email)
 	if !ok {

@@ -136,6 +136,8 @@ func signUpError(err error) error {
 		return errInvalidEmail
 	case errors.Is(err, account.ErrInvalidDisplayName):
 		return errInvalidName
+	case errors.Is(err, account.ErrInvalidCredentials):
+		return errInvalidCredentials.With(err)
 	}
 	return err
 }
