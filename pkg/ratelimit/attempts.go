@@ -49,13 +49,14 @@ func (a *Attempts) Admit(ctx context.Context, b Bucket, client netip.Addr) (Deci
 	return a.limiter.Take(ctx, string(b)+":"+Network(client), a.limit, 1)
 }
 
-// AdmitSignIn tells whether the client may guess at the account once more, and how long the guess is to be delayed. An
-// account is never locked: guesses from many networks only get slower, by at most 5 s.
+// AdmitSignIn tells whether the client may guess at the account once more, and how long the guess is to be delayed. It
+// counts the guess as wrong until [Attempts.Passed] says that it was not: guesses made together cannot pass the limit
+// together. An account is never locked: guesses from many networks only get slower, by at most 5 s.
 func (a *Attempts) AdmitSignIn(ctx context.Context, account string, client netip.Addr) (Decision, time.Duration, error) {
 	if a.limit.Off() {
 		return Unlimited, 0, nil
 	}
-	d, err := a.limiter.Take(ctx, pairKey(account, client), failedPerAccountAndNetwork, 0)
+	d, err := a.limiter.Take(ctx, pairKey(account, client), failedPerAccountAndNetwork, 1)
 	if err != nil || !d.Allowed {
 		return d, 0, err
 	}
@@ -67,15 +68,21 @@ func (a *Attempts) AdmitSignIn(ctx context.Context, account string, client netip
 	return d, min(maxDelay, time.Duration(max(0, failures-freeFailures))*maxDelay/delaySteps), nil
 }
 
-// Failed counts a wrong guess at the account.
-func (a *Attempts) Failed(ctx context.Context, account string, client netip.Addr) error {
+// Failed says that an admitted guess at the account was wrong.
+func (a *Attempts) Failed(ctx context.Context, account string) error {
+	return a.take(ctx, accountKey(account), failedPerAccount, 1)
+}
+
+// Passed says that an admitted guess was not wrong: it was right, or nobody could tell.
+func (a *Attempts) Passed(ctx context.Context, account string, client netip.Addr) error {
+	return a.take(ctx, pairKey(account, client), failedPerAccountAndNetwork, -1)
+}
+
+func (a *Attempts) take(ctx context.Context, key string, limit Limit, n int) error {
 	if a.limit.Off() {
 		return nil
 	}
-	if _, err := a.limiter.Take(ctx, pairKey(account, client), failedPerAccountAndNetwork, 1); err != nil {
-		return err
-	}
-	_, err := a.limiter.Take(ctx, accountKey(account), failedPerAccount, 1)
+	_, err := a.limiter.Take(ctx, key, limit, n)
 	return err
 }
 

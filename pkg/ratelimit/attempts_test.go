@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,9 +74,9 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-func mustFail(t *testing.T, a *ratelimit.Attempts, client netip.Addr) {
+func mustFail(t *testing.T, a *ratelimit.Attempts) {
 	t.Helper()
-	if err := a.Failed(t.Context(), email, client); err != nil {
+	if err := a.Failed(t.Context(), email); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -96,7 +98,7 @@ func TestGuessesOfOneNetwork(t *testing.T) {
 		if allowed, delay := mustAdmitSignIn(t, a, email, home); !allowed || delay != want {
 			t.Errorf("after %d failures: allowed %v, delay %v; want %v", failures, allowed, delay, want)
 		}
-		mustFail(t, a, home)
+		mustFail(t, a)
 	}
 	if allowed, _ := mustAdmitSignIn(t, a, email, home); allowed {
 		t.Error("an eleventh guess is allowed")
@@ -125,7 +127,8 @@ func TestGuessesOfManyNetworksLockNobodyOut(t *testing.T) {
 	m, _ := newMemory()
 	a := ratelimit.NewAttempts(m, perN)
 	for i := range 300 {
-		mustFail(t, a, netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
+		mustAdmitSignIn(t, a, email, netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)}))
+		mustFail(t, a)
 	}
 	if allowed, delay := mustAdmitSignIn(t, a, email, home); !allowed || delay != 5*time.Second {
 		t.Errorf("after 300 failures elsewhere: allowed %v, delay %v; want 5s", allowed, delay)
@@ -139,6 +142,27 @@ func TestSuccessesAreNotCounted(t *testing.T) {
 		if allowed, delay := mustAdmitSignIn(t, a, email, home); !allowed || delay != 0 {
 			t.Fatalf("allowed %v, delay %v", allowed, delay)
 		}
+		if err := a.Passed(t.Context(), email, home); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGuessesMadeTogetherDoNotPassTogether(t *testing.T) {
+	m, _ := newMemory()
+	a := ratelimit.NewAttempts(m, perN)
+	var admitted atomic.Int64
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if d, _, err := a.AdmitSignIn(t.Context(), email, home); err == nil && d.Allowed {
+				admitted.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := admitted.Load(); n != 10 {
+		t.Errorf("%d guesses under way at once, want 10", n)
 	}
 }
 
@@ -146,7 +170,7 @@ func TestAttemptsThatAreOff(t *testing.T) {
 	m, _ := newMemory()
 	a := ratelimit.NewAttempts(m, ratelimit.Limit{})
 	for range 200 {
-		mustFail(t, a, home)
+		mustFail(t, a)
 		if d, err := a.Admit(t.Context(), ratelimit.SignIn, home); err != nil || !d.Allowed {
 			t.Fatalf("Admit() = %+v, %v", d, err)
 		}
@@ -168,7 +192,7 @@ func TestKeysHoldNoEmail(t *testing.T) {
 	seen := keys{}
 	a := ratelimit.NewAttempts(seen, perN)
 	mustAdmitSignIn(t, a, email, home)
-	mustFail(t, a, home)
+	mustFail(t, a)
 	if len(seen) != 2 {
 		t.Errorf("keys %v, want one of the account and one of the pair", seen)
 	}

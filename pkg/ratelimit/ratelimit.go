@@ -33,7 +33,7 @@ type Decision struct {
 // Limiter counts events. Implementations are safe for concurrent use.
 type Limiter interface {
 	// Take counts n events of key if limit allows all of them, and none if not. With n 0 it only looks: Allowed tells
-	// whether one event would be.
+	// whether one event would be. With n negative it gives back events that were counted.
 	Take(ctx context.Context, key string, limit Limit, n int) (Decision, error)
 }
 
@@ -77,8 +77,8 @@ func (m *Memory) Take(_ context.Context, key string, limit Limit, n int) (Decisi
 	allowed := b.limiter.AllowN(now, n)
 	tokens := b.limiter.TokensAt(now)
 	d := Decision{
-		Allowed: allowed && (n > 0 || tokens >= 1), Limit: limit.Count, Remaining: max(0, int(tokens)),
-		Reset: time.Duration((float64(limit.Count) - tokens) * float64(interval)),
+		Allowed: allowed && (n != 0 || tokens >= 1), Limit: limit.Count, Remaining: min(max(0, int(tokens)), limit.Count),
+		Reset: max(0, time.Duration((float64(limit.Count)-tokens)*float64(interval))),
 	}
 	if !d.Allowed {
 		d.RetryAfter = time.Duration((float64(max(n, 1)) - tokens) * float64(interval))

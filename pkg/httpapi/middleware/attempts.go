@@ -48,15 +48,15 @@ func (a *Attempts) SignIn(c echo.Context, account string, wrong error, guess fun
 	if err := Refuse(c, d); err != nil {
 		return err
 	}
-	if err := wait(ctx, delay); err != nil {
-		return err
+	err = wait(ctx, delay)
+	if err == nil {
+		err = guess(ctx)
 	}
-
-	err = guess(ctx)
+	ctx = context.WithoutCancel(ctx) // who hangs up has guessed all the same
 	if errors.Is(err, wrong) {
-		err = errors.Join(err, a.rules.Failed(context.WithoutCancel(ctx), account, Client(c)))
+		return errors.Join(err, a.rules.Failed(ctx, account))
 	}
-	return err
+	return errors.Join(err, a.rules.Passed(ctx, account, Client(c)))
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -25,10 +25,10 @@ local interval, count, n = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
-local after = arrival + math.max(n, 1) * interval
+local after = math.max(arrival + (n == 0 and 1 or n) * interval, now)
 local wait = after - count * interval - now
 local allowed = wait <= 0
-if allowed and n > 0 then
+if allowed and n ~= 0 then
   arrival = after
   redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil((arrival - now) / 1000) + 1)
 end

@@ -83,6 +83,10 @@ func TestAsInMemory(t *testing.T) {
 				{"none of them was counted", "a", limit, 1, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 0, Reset: 4 * each}},
 				{"over the limit", "a", limit, 1, ratelimit.Decision{Limit: 4, Remaining: 0, Reset: 4 * each, RetryAfter: each}},
 				{"a look says the same", "a", limit, 0, ratelimit.Decision{Limit: 4, Remaining: 0, Reset: 4 * each, RetryAfter: each}},
+				{"one is given back", "a", limit, -1, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 1, Reset: 3 * each}},
+				{"and taken again", "a", limit, 1, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 0, Reset: 4 * each}},
+				{"what was never taken is not given back", "c", limit, -1, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 4}},
+				{"so there is no more than all", "c", limit, 4, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 0, Reset: 4 * each}},
 				{"another key", "b", limit, 4, ratelimit.Decision{Allowed: true, Limit: 4, Remaining: 0, Reset: 4 * each}},
 				{"a limit that is off", "a", ratelimit.Limit{}, 1000, ratelimit.Unlimited},
 			} {
