@@ -133,8 +133,14 @@ func (l *loader) readSecrets(dir string) layer {
 	return l.fileLayer(secretLayer, values)
 }
 
+// kubernetesData is the link through which a mounted Secret's files are seen.
+const kubernetesData = "..data"
+
 // readSecretDir returns the contents by name; of names that are no settings the empty text, unread.
 func readSecretDir(dir string) (map[string]string, error) {
+	if version, err := filepath.EvalSymlinks(filepath.Join(dir, kubernetesData)); err == nil {
+		dir = version // looked up once, so that all files are of one version while Kubernetes puts another in its place
+	}
 	names, err := secretNames(dir)
 	if err != nil {
 		return nil, unreadable(err)
