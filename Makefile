@@ -47,7 +47,7 @@ fmt: $(LINT) ## Format the Go code
 	@$(LINT) fmt
 
 lint: $(LINT) ## Check style, imports, format, go.mod and the links of the documentation
-	@$(STEP) golangci-lint $(LINT) run
+	@$(STEP) golangci-lint $(LINT) run --allow-parallel-runners
 	@$(STEP) format $(LINT) fmt --diff
 	@$(STEP) go.mod go mod tidy -diff
 	@$(STEP) 'documentation links' .ci/links

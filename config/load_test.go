@@ -272,7 +272,7 @@ func TestSecretsAreShownAsConfigured(t *testing.T) {
 
 func TestKubernetesMount(t *testing.T) {
 	f := fixture{service: Receiver, env: senderEnv("SHARED_SECRET", "", "SECRETS_DIR", "m"), files: map[string]string{
-		"m/..2026/SHARED_SECRET": long + "\n\n", "m/.hidden": "x", "m/folder/SEAL_KEY": "x", "m/ca.crt": "x",
+		"m/..2026/SHARED_SECRET": long + "\n\n", "m/.hidden": "x", "m/..2026/folder/SEAL_KEY": "x", "m/..2026/ca.crt": "x",
 	}}
 	o := f.options(t)
 	mount := filepath.Join(o.Dir, "m")
