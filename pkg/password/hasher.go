@@ -23,6 +23,7 @@ import (
 const (
 	queueTimeout = 2 * time.Second // a sign-in that has not begun by then is refused
 	idleAfter    = 5 * time.Second // without a hash, until the memory goes back to the system
+	collections  = 3               // that it takes: each halves the stacks that a burst has grown
 )
 
 // errOverloaded refuses a hash that waited too long for its memory.
@@ -40,6 +41,7 @@ type Hasher struct {
 
 	mu   sync.Mutex
 	idle *time.Timer
+	left int // of collections
 }
 
 // NewHasher returns a Hasher for new hashes of params. Hashes in flight take at most budget KiB of memory together, and
@@ -138,9 +140,20 @@ func (h *Hasher) release(cost int64) {
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.left = collections
 	if h.idle == nil {
-		h.idle = time.AfterFunc(idleAfter, debug.FreeOSMemory)
+		h.idle = time.AfterFunc(idleAfter, h.giveBack)
 		return
 	}
 	h.idle.Reset(idleAfter)
+}
+
+func (h *Hasher) giveBack() {
+	debug.FreeOSMemory()
+
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.left--; h.left > 0 {
+		h.idle.Reset(idleAfter)
+	}
 }
