@@ -33,6 +33,12 @@ type Options struct {
 	Dialect        func(path string) apierror.Dialect
 }
 
+// ProvisioningCORS are the CORS headers of sender and receiver (contract: provisioning, section 2).
+var ProvisioningCORS = middleware.CORSHeaders{
+	Methods: "GET, POST, OPTIONS",
+	Headers: "content-type, authorization, idempotency-key, x-request-id, traceparent",
+}
+
 // FlatDialect is the dialect of services that speak apierror.Flat on every path.
 func FlatDialect(string) apierror.Dialect { return apierror.Flat }
 
@@ -45,6 +51,7 @@ func New(o Options) *echo.Echo {
 	e.HTTPErrorHandler = errorHandler{log: o.Log, dialect: o.Dialect}.handle
 	// Before the router, so that they hold for unknown paths too; the outermost first.
 	e.Pre(
+		middleware.Trailers,
 		middleware.RequestID,
 		middleware.Observe(o.Service, o.Log, o.Metrics),
 		middleware.Recover,

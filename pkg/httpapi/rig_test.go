@@ -109,7 +109,7 @@ func options() httpapi.Options {
 // newEcho returns a service with the routes of a test.
 func newEcho(log *slog.Logger, routes func(*echo.Echo)) http.Handler {
 	o := options()
-	o.Service, o.Dialect, o.CORS = "test", httpapi.FlatDialect, sender.CORS
+	o.Service, o.Dialect, o.CORS = "test", httpapi.FlatDialect, httpapi.ProvisioningCORS
 	if log != nil {
 		o.Log = log
 	}

@@ -35,6 +35,7 @@ const (
 type Sender struct {
 	inbox  string
 	keys   *signing.Keyring
+	stamps *timestamps
 	client *http.Client
 	now    func() time.Time
 	tries  failsafe.Executor[Reply]
@@ -44,10 +45,11 @@ type Sender struct {
 // process. Redirects are not followed: the signature was made for one address.
 func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTripper, now func() time.Time) *Sender {
 	return &Sender{
-		inbox: strings.TrimSuffix(baseURL, "/") + "/inbox",
-		keys:  keys,
-		now:   now,
-		tries: newTries(),
+		inbox:  strings.TrimSuffix(baseURL, "/") + "/inbox",
+		keys:   keys,
+		stamps: newTimestamps(),
+		now:    now,
+		tries:  newTries(),
 		client: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -56,7 +58,7 @@ func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTrippe
 }
 
 // newTries repeats lost connections inside the caller's deadline. It may: the inbox is idempotent for every action. It also
-// repeats what the receiver took for a replay: two equal bodies signed in one millisecond have one signature.
+// repeats what the receiver took for a replay: another sender may have signed an equal body in the same millisecond.
 func newTries() failsafe.Executor[Reply] {
 	retry := retrypolicy.NewBuilder[Reply]().
 		HandleIf(func(r Reply, err error) bool {
@@ -65,6 +67,7 @@ func newTries() failsafe.Executor[Reply] {
 		WithMaxAttempts(maxTries).
 		WithBackoff(firstBackoff, longestWait).
 		WithJitterFactor(backoffJitter).
+		AbortOnErrors(signing.ErrNoActiveKey).
 		ReturnLastFailure().
 		Build()
 	breaker := circuitbreaker.NewBuilder[Reply]().
@@ -97,6 +100,8 @@ func (s *Sender) Forward(ctx context.Context, out Outbound) (Reply, error) {
 	switch {
 	case err == nil:
 		return reply, reply.check()
+	case errors.Is(err, signing.ErrNoActiveKey):
+		return Reply{}, err
 	case ctx.Err() != nil:
 		return Reply{}, ErrReceiverTimeout.With(err)
 	}
@@ -114,7 +119,7 @@ func (s *Sender) try(ctx context.Context, out Outbound) (Reply, error) {
 		req.Header[name] = values
 	}
 	req.Header.Set("Content-Type", "application/json")
-	headers, err := s.keys.Sign(s.now(), out.Body)
+	headers, err := s.keys.Sign(s.stamps.next(s.now(), out.Body), out.Body)
 	if err != nil {
 		return Reply{}, fmt.Errorf("sign: %w", err)
 	}
@@ -141,7 +146,7 @@ func (r Reply) check() error {
 	case len(r.Body) > maxReplyLen || !json.Valid(r.Body):
 		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d without JSON", r.Status))
 	case r.refusesSignature():
-		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature: %s", r.Body))
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature with %d", r.Status))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,8 +38,11 @@ type Store interface {
 
 const (
 	maxBatch      = 256
+	maxPending    = 8192 // more than a service works on at once: who comes then meets a store that hangs
 	commitTimeout = 3 * time.Second
 )
+
+var errBacklog = errors.New("too many requests wait for the store")
 
 // Guard admits requests through its store, many in one commit. It fails closed: no store, no admission.
 type Guard struct {
@@ -51,7 +55,8 @@ type Guard struct {
 
 type admitting struct {
 	Admission
-	done chan error // buffered: the committer never waits for a caller that gave up
+	ctx  context.Context //nolint:containedctx // of the caller, who may give up while waiting
+	done chan error      // buffered: the committer never waits for a caller that gave up
 }
 
 // NewGuard returns a Guard over store.
@@ -60,8 +65,10 @@ func NewGuard(store Store) *Guard { return &Guard{store: store} }
 // Admit returns nil once a's nonce and event are durable. It returns ErrReplayed when the nonce was seen before, and the
 // store's error when the store is down: then the request must not pass.
 func (g *Guard) Admit(ctx context.Context, a Admission) error {
-	waiting := &admitting{Admission: a, done: make(chan error, 1)}
-	g.enqueue(waiting) //nolint:contextcheck // a commit is shared: no one caller ends it
+	waiting := &admitting{Admission: a, ctx: ctx, done: make(chan error, 1)}
+	if !g.enqueue(waiting) { //nolint:contextcheck // a commit is shared: no one caller ends it
+		return apierror.Unavailable(errBacklog)
+	}
 	select {
 	case err := <-waiting.done:
 		return err
@@ -70,14 +77,18 @@ func (g *Guard) Admit(ctx context.Context, a Admission) error {
 	}
 }
 
-func (g *Guard) enqueue(a *admitting) {
+func (g *Guard) enqueue(a *admitting) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if len(g.pending) >= maxPending {
+		return false
+	}
 	g.pending = append(g.pending, a)
 	if !g.committing {
 		g.committing = true
 		go g.commitPending()
 	}
+	return true
 }
 
 // commitPending commits batch after batch until none is left. While one is being committed the next one gathers.
@@ -87,15 +98,15 @@ func (g *Guard) commitPending() {
 	}
 }
 
+// next takes a batch of those who still wait: what nobody waits for any more would only delay the others.
 func (g *Guard) next() []*admitting {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.pending = slices.DeleteFunc(g.pending, func(a *admitting) bool { return a.ctx.Err() != nil })
 	n := min(len(g.pending), maxBatch)
-	batch := g.pending[:n:n]
-	g.pending = g.pending[n:]
-	if n == 0 {
-		g.pending, g.committing = nil, false
-	}
+	batch := slices.Clone(g.pending[:n])
+	g.pending = slices.Delete(g.pending, 0, n)
+	g.committing = n > 0
 	return batch
 }
 

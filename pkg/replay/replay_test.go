@@ -118,6 +118,52 @@ func TestPoisonHarmsOnlyItself(t *testing.T) {
 	})
 }
 
+func TestWhatNobodyWaitsForIsNotCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &memory{delay: time.Second}
+		guard := replay.NewGuard(store)
+		left, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+
+		var all sync.WaitGroup
+		all.Go(func() { _ = guard.Admit(t.Context(), nonce(0)) }) // holds the committer
+		synctest.Wait()
+		for i := range 1000 {
+			all.Go(func() { _ = guard.Admit(left, nonce(1+i)) })
+		}
+		all.Wait()
+		if err := guard.Admit(t.Context(), nonce(1)); err != nil {
+			t.Errorf("the nonce of a caller that left is taken: %v", err)
+		}
+		if n := store.commits.Load(); n != 2 {
+			t.Errorf("%d commits, want 2", n)
+		}
+	})
+}
+
+func TestBacklogIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		guard := replay.NewGuard(&memory{delay: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		var refused atomic.Int64
+		var all sync.WaitGroup
+		for i := range 10_000 {
+			all.Go(func() {
+				if err := guard.Admit(ctx, nonce(i)); apierror.From(err).Status == 503 && ctx.Err() == nil {
+					refused.Add(1)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := refused.Load(); n < 1000 || n > 2000 {
+			t.Errorf("%d of 10,000 refused at once", n)
+		}
+		cancel()
+		all.Wait()
+		time.Sleep(2 * time.Hour) // fake time: the committer ends inside the bubble
+	})
+}
+
 func TestCallerThatGivesUpDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		guard := replay.NewGuard(&memory{delay: time.Minute})

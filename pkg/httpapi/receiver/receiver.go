@@ -9,12 +9,11 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
-	"github.com/provisioner/provisioner/pkg/httpapi/sender"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/signing"
 )
 
-// budget is how long a request may take: less than the sender waits.
+// budget is how long a request may take: less than a sender waits by default.
 const budget = 6 * time.Second
 
 // Config is what the API is made of; every field is needed.
@@ -32,7 +31,7 @@ type api struct {
 
 // New returns the receiver's API.
 func New(c Config) http.Handler {
-	c.Options.Service, c.Options.CORS, c.Options.Dialect = "receiver", sender.CORS, httpapi.FlatDialect
+	c.Options.Service, c.Options.CORS, c.Options.Dialect = "receiver", httpapi.ProvisioningCORS, httpapi.FlatDialect
 	a := api{Config: c, signature: newSignature(c.Verifier, c.Options.Log, c.Options.Metrics)}
 	e := httpapi.New(c.Options)
 	httpapi.Read(e, "/health", a.health)

@@ -1,9 +1,12 @@
 package receiver_test
 
 import (
+	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -121,6 +124,28 @@ func TestTrailersAreRefused(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusUnsupportedMediaType || strings.TrimSpace(string(body)) != unsupported {
 		t.Errorf("%d %s %v", resp.StatusCode, body, err)
+	}
+}
+
+func TestUndeclaredTrailersAreRefused(t *testing.T) {
+	r := newRig(t, newStore(t), setUp{})
+	srv := httptest.NewServer(r)
+	defer srv.Close()
+	req := r.signed(t, eventBody)
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST /inbox HTTP/1.1\r\nHost: r\r\nX-Timestamp: %s\r\nX-Signature: %s\r\nX-Key-Id: %s\r\n"+
+		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-Late: 1\r\n\r\n", req.Header.Get("X-Timestamp"),
+		req.Header.Get("X-Signature"), req.Header.Get("X-Key-Id"), len(eventBody), eventBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil || resp.StatusCode != http.StatusUnsupportedMediaType {
+		t.Errorf("%v, %v", resp, err)
 	}
 }
 

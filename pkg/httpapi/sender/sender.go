@@ -26,12 +26,6 @@ const (
 	recoverTime = time.Second
 )
 
-// CORS are the CORS headers of sender and receiver.
-var CORS = middleware.CORSHeaders{
-	Methods: "GET, POST, OPTIONS",
-	Headers: "content-type, authorization, idempotency-key, x-request-id, traceparent",
-}
-
 // Config is what the API is made of; every field is needed.
 type Config struct {
 	Options  httpapi.Options // Service, CORS and Dialect are set here
@@ -56,7 +50,7 @@ type api struct {
 
 // New returns the sender's API.
 func New(c Config) http.Handler {
-	c.Options.Service, c.Options.CORS, c.Options.Dialect = "sender", CORS, httpapi.FlatDialect
+	c.Options.Service, c.Options.CORS, c.Options.Dialect = "sender", httpapi.ProvisioningCORS, httpapi.FlatDialect
 	a := api{
 		Config: c,
 		auth:   middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth)),
@@ -211,7 +205,11 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 	if err := httpapi.RequireJSON(c); err != nil {
 		return nil, err
 	}
-	return httpapi.ReadBody(c, limit)
+	body, err := httpapi.ReadBody(c, limit)
+	if err != nil {
+		return nil, err
+	}
+	return body, httpapi.RequireIdentity(c) // trailers show only after the body
 }
 
 func read[T any](c echo.Context, limit int64, parse func([]byte) (T, error)) (T, error) {
