@@ -66,6 +66,9 @@ func Read(e *echo.Echo, path string, h echo.HandlerFunc, m ...echo.MiddlewareFun
 	e.Match([]string{http.MethodGet, http.MethodHead}, path, h, m...)
 }
 
+// errHungUp is a request whose client is gone, whatever came of it: nobody's fault but his. The status is nginx's.
+var errHungUp = apierror.New(499, "CLIENT_CLOSED_REQUEST", "the client closed the request")
+
 type errorHandler struct {
 	log     *slog.Logger
 	dialect func(path string) apierror.Dialect
@@ -78,6 +81,9 @@ func (h errorHandler) handle(err error, c echo.Context) {
 		return
 	}
 	e := asAPIError(err)
+	if errors.Is(c.Request().Context().Err(), context.Canceled) {
+		e = errHungUp.With(err)
+	}
 	h.record(c.Request().Context(), c.Path(), e)
 	if e.RetryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(seconds(e.RetryAfter)))

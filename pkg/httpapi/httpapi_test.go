@@ -157,11 +157,11 @@ func TestForwarded(t *testing.T) {
 	}
 }
 
-func TestACallerThatHangsUpIsAnswered(t *testing.T) {
+func TestACallerThatHangsUpIsNoFaultOfOurs(t *testing.T) {
 	h := newEcho(nil, func(e *echo.Echo) { e.POST("/", func(c echo.Context) error { return c.Request().Context().Err() }) })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/", http.NoBody))
-	check(t, w, 500, `{"error":"internal error","code":"INTERNAL_ERROR"}`)
+	check(t, w, 499, `{"error":"the client closed the request","code":"CLIENT_CLOSED_REQUEST"}`)
 }

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"time"
 
 	"github.com/provisioner/provisioner/pkg/event"
 )
@@ -15,10 +16,15 @@ func recordEvent(ctx context.Context, r *Receiver, in Inbound, req Request) *eve
 	}
 }
 
+// sentByUserTimeout is how long an event waits to be verified: it is to be kept in time, verified or not.
+const sentByUserTimeout = time.Second
+
 func (r *Receiver) sentByUser(ctx context.Context, req Request) bool {
 	if !isJWT(req.JWT) {
 		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, sentByUserTimeout)
+	defer cancel()
 	user, err := r.users.Validate(ctx, req.JWT)
 	if err != nil {
 		r.log.DebugContext(ctx, "event stays unverified", "err", err)

@@ -30,7 +30,7 @@ func provisionAPIKey(ctx context.Context, r *Receiver, in Inbound, req Request) 
 	if err != nil {
 		return Outcome{}, err
 	}
-	if req.UserID != "" && req.UserID != user.UserID {
+	if req.ClaimsUser && req.UserID != user.UserID {
 		return Outcome{}, ErrOtherUser
 	}
 
@@ -55,8 +55,8 @@ func intentOf(user Identity, in Inbound, req Request) idempotency.Intent {
 		Account:     user.UserID,
 		Fingerprint: idempotency.Hash(req.Action, req.Name, req.Tier),
 	}
-	if in.IdempotencyKey != "" {
-		intent.Key = idempotency.Hash("keyed", user.UserID, in.IdempotencyKey)
+	if len(in.IdempotencyKeys) == 1 {
+		intent.Key = idempotency.Hash("keyed", user.UserID, in.IdempotencyKeys[0])
 		intent.TTL = keyedIntentTTL
 		return intent
 	}

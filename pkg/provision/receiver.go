@@ -48,10 +48,11 @@ type KeyIssuer interface {
 
 // Inbound is a request whose signature was verified.
 type Inbound struct {
-	Nonce          [sha256.Size]byte // its raw signature
-	NonceExpires   time.Time
-	Body           []byte
-	IdempotencyKey string // the client's; "" for none
+	Nonce        [sha256.Size]byte // its raw signature
+	NonceExpires time.Time
+	Body         []byte
+	// IdempotencyKeys are the values of the Idempotency-Key header: none, or the client's one.
+	IdempotencyKeys []string
 }
 
 // Outcome is what a request came to: a key, or a recorded event.
@@ -93,14 +94,17 @@ func NewReceiver(c ReceiverConfig) *Receiver {
 
 // Receive carries out a request, once (contract: provisioning, section 1 steps 4 and 5, and section 3):
 //
-//  1. read the body, and keep what is wrong with it for step 3;
+//  1. read the request, and keep what is wrong with it for step 3;
 //  2. admit the nonce, in one commit with what the request records: ErrReplayDetected if it was seen before;
-//  3. refuse a body that is wrong;
+//  3. refuse a request that is wrong;
 //  4. perform the action.
 //
 // All its errors are for the client.
 func (r *Receiver) Receive(ctx context.Context, in Inbound) (Outcome, error) {
 	req, wrong := ParseRequest(in.Body)
+	if wrong == nil {
+		wrong = CheckIdempotencyKey(in.IdempotencyKeys)
+	}
 	admission := replay.Admission{Nonce: in.Nonce, Expires: in.NonceExpires}
 	if wrong == nil {
 		admission.Event = req.action.record(ctx, r, in, req)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,9 @@ func TestReceiveRefuses(t *testing.T) {
 		{"a bad JWT", userOf, made, `{"action":"provision_api_key","jwt":"x.y.z","name":"n","tier":"new"}`, provision.ErrInvalidAuth},
 		{"a JWT that cannot be checked", identityDown, made, provisionBody, provision.ErrIdentityTimeout},
 		{"another user's id", userOf, made, withMembers("n", "new", `,"userId":"bob"`), provision.ErrOtherUser},
+		{"a user's id that is a number", userOf, made, withMembers("n", "new", `,"userId":7`), provision.ErrOtherUser},
+		{"an empty user's id", userOf, made, withMembers("n", "new", `,"userId":""`), provision.ErrOtherUser},
+		{"a JWT that is too long to be asked about", userOf, made, strings.Replace(withMembers("n", "new", ``), "a.", "a."+strings.Repeat("b", 4096), 1), provision.ErrInvalidAuth},
 		{"a name with a control character", userOf, made, withMembers(`a\u0007`, "new", ""), provision.ErrInvalidName},
 		{"a bad name before a bad tier", userOf, made, withMembers(`a\u0007`, "gold", ""), provision.ErrInvalidName},
 		{"an unknown tier", userOf, made, withMembers("n", "gold", ""), provision.ErrUnknownTier},

@@ -14,8 +14,11 @@ type Request struct {
 	JWT    string    // three base64url parts; "" in an event without one
 	Name   string    // provision_api_key: what the user calls the key
 	Tier   string    // provision_api_key: the tier that is asked for
-	UserID string    // an event's user; of a provision request, whose it claims to be, or ""
+	UserID string    // an event's user; of a provision request, whose it claims to be
 	SentAt time.Time // an event's time; zero otherwise
+
+	// ClaimsUser says that a provision request names a user, in whatever type.
+	ClaimsUser bool
 
 	action action
 }
@@ -105,7 +108,7 @@ func parseProvision(m members) (Request, error) {
 	if !isJWT(m.JWT.Value) {
 		return Request{}, ErrInvalidAuth
 	}
-	return Request{JWT: m.JWT.Value, Name: m.Name.Value, Tier: m.Tier.Value, UserID: m.UserID.Value}, nil
+	return Request{JWT: m.JWT.Value, Name: m.Name.Value, Tier: m.Tier.Value, UserID: m.UserID.Value, ClaimsUser: m.UserID.Present}, nil
 }
 
 // absent returns those of two names whose members are not strings or empty.
@@ -120,8 +123,15 @@ func absent(name1 string, t1 strictjson.Text, name2 string, t2 strictjson.Text) 
 	return names
 }
 
-// isJWT reports whether s has the shape of a compact JWS (RFC 7515 §7.1): three base64url parts, none empty.
+// maxJWTLen is the length of the longest JWT that anybody is asked about.
+const maxJWTLen = 4096
+
+// isJWT reports whether s has the shape of a compact JWS (RFC 7515 §7.1), three base64url parts, none empty, and a length
+// that a JWT of a user has.
 func isJWT(s string) bool {
+	if len(s) > maxJWTLen {
+		return false
+	}
 	dots := 0
 	for i := range len(s) {
 		switch c := s[i]; {

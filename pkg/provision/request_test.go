@@ -102,7 +102,7 @@ func TestParseRequestReadsMembers(t *testing.T) {
 	at := time.Date(2026, 3, 20, 10, 15, 30, 0, time.UTC)
 	for body, want := range map[string]provision.Request{
 		`{"action":"provision_api_key","jwt":"a.b.c","name":"Zoë 🔑","tier":"new","userId":"u1"}`: {
-			Action: "provision_api_key", JWT: "a.b.c", Name: "Zoë 🔑", Tier: "new", UserID: "u1",
+			Action: "provision_api_key", JWT: "a.b.c", Name: "Zoë 🔑", Tier: "new", UserID: "u1", ClaimsUser: true,
 		},
 		`{"action":"ping","userId":"u1","jwt":"a.b.c","sentAt":"2026-03-20T12:15:30+02:00"}`: {
 			Action: "ping", UserID: "u1", JWT: "a.b.c", SentAt: at,

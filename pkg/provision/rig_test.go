@@ -147,7 +147,10 @@ func newStore(t *testing.T) *store.DB {
 
 // inbound returns a verified request with a nonce of its own.
 func (r *rig) inbound(body, idempotencyKey string) provision.Inbound {
-	in := provision.Inbound{NonceExpires: r.clock.now().Add(time.Hour), Body: []byte(body), IdempotencyKey: idempotencyKey}
+	in := provision.Inbound{NonceExpires: r.clock.now().Add(time.Hour), Body: []byte(body)}
+	if idempotencyKey != "" {
+		in.IdempotencyKeys = []string{idempotencyKey}
+	}
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], r.nonces.Add(1))
 	in.Nonce = sha256.Sum256(n[:])

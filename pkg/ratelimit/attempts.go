@@ -65,7 +65,7 @@ func (a *Attempts) AdmitSignIn(ctx context.Context, account string, client netip
 		return Decision{}, 0, err
 	}
 	failures := all.Limit - all.Remaining
-	return d, min(maxDelay, time.Duration(max(0, failures-freeFailures))*maxDelay/delaySteps), nil
+	return d, min(maxDelay, time.Duration(max(0, failures-freeFailures+1))*maxDelay/delaySteps), nil
 }
 
 // Failed says that an admitted guess at the account was wrong.

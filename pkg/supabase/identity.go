@@ -57,7 +57,11 @@ func (c *Client) SignUp(ctx context.Context, in provision.Credentials) (provisio
 
 // SignIn implements [provision.IdentityProvider] by POST /auth/v1/token?grant_type=password.
 func (c *Client) SignIn(ctx context.Context, in provision.Credentials) (provision.Grant, error) {
-	return c.authenticate(ctx, "/auth/v1/token?grant_type=password", in)
+	grant, err := c.authenticate(ctx, "/auth/v1/token?grant_type=password", in)
+	if err == nil && grant.ConfirmationRequired() {
+		return provision.Grant{}, provision.ErrIdentityUnavailable.With(errors.New("the provider's answer has no token"))
+	}
+	return grant, err
 }
 
 func (c *Client) authenticate(ctx context.Context, path string, in provision.Credentials) (provision.Grant, error) {

@@ -52,9 +52,13 @@ func (a *Attempts) SignIn(c echo.Context, account string, wrong error, guess fun
 	if err == nil {
 		err = guess(ctx)
 	}
-	ctx = context.WithoutCancel(ctx) // who hangs up has guessed all the same
-	if errors.Is(err, wrong) {
+	hungUp := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case errors.Is(err, wrong):
 		return errors.Join(err, a.rules.Failed(ctx, account))
+	case hungUp:
+		return err // who does not wait for the answer has guessed all the same
 	}
 	return errors.Join(err, a.rules.Passed(ctx, account, Client(c)))
 }

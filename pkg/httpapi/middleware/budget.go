@@ -13,7 +13,10 @@ func Budget(d time.Duration) echo.MiddlewareFunc {
 		return func(c echo.Context) error {
 			ctx, cancel := context.WithTimeout(c.Request().Context(), d)
 			defer cancel()
-			c.SetRequest(c.Request().WithContext(ctx))
+
+			whole := c.Request()
+			defer c.SetRequest(whole) // whoever looks at its context afterwards means the client's
+			c.SetRequest(whole.WithContext(ctx))
 			return next(c)
 		}
 	}

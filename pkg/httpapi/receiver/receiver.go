@@ -70,11 +70,7 @@ func (a api) inbox(c echo.Context) error {
 	if err != nil {
 		return challenged(c, err)
 	}
-	idempotencyKey := c.Request().Header.Values("Idempotency-Key")
-	if err := provision.CheckIdempotencyKey(idempotencyKey); err != nil {
-		return err
-	}
-	in.IdempotencyKey = c.Request().Header.Get("Idempotency-Key")
+	in.IdempotencyKeys = c.Request().Header.Values("Idempotency-Key")
 
 	ctx := provision.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
 	outcome, err := a.Receiver.Receive(ctx, in)

@@ -172,7 +172,7 @@ func TestGuessesAreLimited(t *testing.T) {
 	}
 	mustGrant(t, r.signIn(email, right)) // counts for nothing
 	must(t, attempts.Failed(t.Context(), email))
-	if _, delay, err := attempts.AdmitSignIn(t.Context(), email, client); err != nil || delay != 500*time.Millisecond {
+	if _, delay, err := attempts.AdmitSignIn(t.Context(), email, client); err != nil || delay != time.Second {
 		t.Errorf("after 6 failures the delay is %v, %v", delay, err)
 	}
 	for range 4 {
