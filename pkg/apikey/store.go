@@ -50,7 +50,8 @@ type Store interface {
 	// answer for the idempotency key is already kept it creates nothing and returns that answer, with the error
 	// ErrReused if the fingerprints differ. It returns ErrNotFound when the user is unknown.
 	CreateKey(ctx context.Context, k Key, quota int, issue Issue) (Issue, error)
-	// KeyByHash returns ErrNotFound for an unknown hash.
+	// KeyByHash returns ErrNotFound for an unknown hash. A key of a disabled account comes as revoked when the account was
+	// disabled.
 	KeyByHash(ctx context.Context, hash [sha256.Size]byte) (Key, error)
 	// KeyUsed notes the time of a use.
 	KeyUsed(ctx context.Context, keyID string, now time.Time) error

@@ -17,14 +17,14 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 )
 
-// Lease is how long a claim belongs to the process that made it: longer than any request may take, so that its owner
-// has given up or died when another takes the claim over.
+// Lease is how long a claim belongs to the process that made it: longer than a request and the keeping of its answer may
+// take, so that its owner has given up or died when another takes the claim over.
 const Lease = 8 * time.Second
 
 const (
 	firstPoll    = 10 * time.Millisecond
 	slowestPoll  = 250 * time.Millisecond
-	storeTimeout = 3 * time.Second
+	storeTimeout = 1500 * time.Millisecond // with a request's 6 s less than Lease
 )
 
 var (
@@ -32,6 +32,8 @@ var (
 	ErrReused = errors.New("idempotency key was used for another request")
 	// ErrBusy means that another owner holds the claim.
 	ErrBusy = errors.New("another request holds the claim")
+	// ErrLost means that another owner has taken the claim over.
+	ErrLost = errors.New("the claim was taken over")
 	// ErrTimeout means that the first request of the intent did not end before the caller's deadline.
 	ErrTimeout = errors.New("the first request of the intent is still under way")
 )
@@ -70,7 +72,8 @@ type Store interface {
 	// an Answer. An intent is forgotten TTL after its first claim, but not before a lease on it ends. A claim of the
 	// owner that holds it renews the lease. It returns ErrBusy when another owner holds the claim, and ErrReused when the fingerprints differ.
 	Claim(ctx context.Context, c Claim, now time.Time) (Claim, error)
-	// Complete stores the answer of a claim that c.Owner holds. A claim that was taken over stays as it is.
+	// Complete stores the answer of a claim that c.Owner holds. It returns ErrLost for a claim that was taken over,
+	// which stays as it is: the new owner's answer counts.
 	Complete(ctx context.Context, c Claim) error
 	// Release forgets a claim that c.Owner holds: nothing happened.
 	Release(ctx context.Context, c Claim) error
@@ -185,7 +188,12 @@ func (d *Doer) run(ctx context.Context, in Intent, work Work) ([]byte, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.end(ctx, claim, err))
 	}
-	return answer, d.complete(ctx, claim, answer)
+	if err := d.complete(ctx, claim, answer); errors.Is(err, ErrLost) {
+		return nil, errors.Join(ErrTimeout, err) // the next try gets the one answer that counts
+	} else if err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // claim takes the claim of the intent, waiting for another process that holds it.

@@ -149,6 +149,19 @@ type forgetful struct{ claims }
 
 var errDown = errors.New("no answer")
 
+// overtaken is a store in which another owner takes every claim over while the work is done.
+type overtaken struct{ claims }
+
+func (overtaken) Complete(context.Context, idempotency.Claim) error { return idempotency.ErrLost }
+
+func TestAnAnswerThatCameTooLateGoesToNobody(t *testing.T) {
+	d := idempotency.NewDoer(overtaken{free}, newSealer(t), time.Now)
+	answer, err := d.Do(t.Context(), mint, func(context.Context, string) ([]byte, error) { return []byte("second key"), nil })
+	if answer != nil || !errors.Is(err, idempotency.ErrTimeout) {
+		t.Errorf("Do() = %q, %v; want no answer and ErrTimeout", answer, err)
+	}
+}
+
 func (forgetful) Complete(context.Context, idempotency.Claim) error { return errDown }
 
 func TestOutages(t *testing.T) {

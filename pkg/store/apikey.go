@@ -21,8 +21,8 @@ const (
 	countLive    = `SELECT count(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
 	insertAPIKey = `INSERT INTO api_keys (key_id, user_id, name, prefix, hash, tier, created_at, last_used_at, expires_at, revoked_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
-	keyByHash = `SELECT key_id, user_id, name, prefix, hash, tier, created_at, last_used_at, expires_at, revoked_at
-		FROM api_keys WHERE hash = $1`
+	keyByHash = `SELECT k.key_id, k.user_id, k.name, k.prefix, k.hash, k.tier, k.created_at, k.last_used_at, k.expires_at,
+		coalesce(k.revoked_at, u.disabled_at) FROM api_keys k JOIN users u ON u.user_id = k.user_id WHERE k.hash = $1`
 	updateUse = `UPDATE api_keys SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`
 )
 

@@ -101,7 +101,10 @@ func scanClaim(r row) (keptClaim, error) {
 
 // Complete implements [idempotency.Store].
 func (db *DB) Complete(ctx context.Context, c idempotency.Claim) error {
-	_, err := db.exec(ctx, "keep answer", completeClaim, c.Key[:], c.Owner, c.Answer)
+	n, err := db.exec(ctx, "keep answer", completeClaim, c.Key[:], c.Owner, c.Answer)
+	if err == nil && n == 0 {
+		return idempotency.ErrLost
+	}
 	return err
 }
 

@@ -136,7 +136,7 @@ func TestUndeclaredTrailersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	_, err = fmt.Fprintf(conn, "POST /inbox HTTP/1.1\r\nHost: r\r\nX-Timestamp: %s\r\nX-Signature: %s\r\nX-Key-Id: %s\r\n"+
 		"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nX-Late: 1\r\n\r\n", req.Header.Get("X-Timestamp"),
 		req.Header.Get("X-Signature"), req.Header.Get("X-Key-Id"), len(eventBody), eventBody)

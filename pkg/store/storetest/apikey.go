@@ -48,6 +48,15 @@ func testKeys(t *testing.T, db *store.DB) {
 	must(t, err)
 	wantEqual(t, "after use", got, k)
 
+	must(t, db.SetDisabled(ctx, k.UserID, Now.Add(time.Hour)))
+	got, err = db.KeyByHash(ctx, k.Hash)
+	must(t, err)
+	wantEqual(t, "RevokedAt while the account is disabled", got.RevokedAt, Now.Add(time.Hour))
+	must(t, db.SetDisabled(ctx, k.UserID, time.Time{}))
+	got, err = db.KeyByHash(ctx, k.Hash)
+	must(t, err)
+	wantEqual(t, "enabled again", got, k)
+
 	for _, id := range strangers {
 		must(t, db.KeyUsed(ctx, id, Now))
 		_, err := db.CreateKey(ctx, newKey(id, "token of "+id), 1, newIssue("intent", "this"))

@@ -103,7 +103,7 @@ func testTakenOver(t *testing.T, db *store.DB) {
 	must(t, err)
 
 	a.Answer = []byte("late")
-	must(t, db.Complete(t.Context(), a))
+	wantErr(t, "an answer that comes too late", db.Complete(t.Context(), a), idempotency.ErrLost)
 	must(t, db.Release(t.Context(), a))
 	must(t, db.Abandon(t.Context(), a, later))
 	_, err = db.Claim(t.Context(), c, later)
