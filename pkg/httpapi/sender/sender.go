@@ -148,12 +148,13 @@ func (a api) forgotPassword(c echo.Context) error {
 	ctx := outgoing(c.Request().Context(), c)
 	soonest := time.NewTimer(recoverTime)
 	defer soonest.Stop()
-	if err := a.Identity.Recover(ctx, email); err != nil {
-		return a.refused(c, err)
-	}
+	err = a.Identity.Recover(ctx, email)
 	select {
 	case <-soonest.C:
 	case <-ctx.Done():
+	}
+	if err != nil {
+		return a.refused(c, err)
 	}
 	return httpapi.WriteJSON(c, http.StatusOK, done{OK: true})
 }
