@@ -20,6 +20,12 @@ func (f Fault) Error() string {
 	return fmt.Sprintf("%s %s: %s", f.Setting, f.Problem, f.Remedy)
 }
 
+// ofFile reports whether it is a file or the directory of secrets that is wrong: then no setting is what it should be.
+func (f Fault) ofFile() bool {
+	_, known := find(f.Setting)
+	return !known || f.Setting == "SECRETS_DIR"
+}
+
 // Faults is every fault found: of files, of settings in the order of the table, then of settings together. As an error it
 // has one line for each.
 type Faults []Fault

@@ -16,14 +16,26 @@ func BindFileFlags(fs *pflag.FlagSet) {
 // BindFlags adds a flag for every setting of the services s that is not a secret. s may name several.
 func BindFlags(fs *pflag.FlagSet, s Service) {
 	for _, row := range settings {
-		if row.users&s == 0 || row.secret {
-			continue
+		if row.users&s != 0 && !row.secret {
+			row.bindFlag(fs)
 		}
-		usage := row.help + " (" + row.name + ")"
-		if row.kind == boolean {
-			fs.Bool(row.flagName(), row.def == "true", usage)
-			continue
-		}
-		fs.String(row.flagName(), row.def, usage)
 	}
+}
+
+// BindPartFlags adds the flags of the named settings, for commands that use [LoadPart].
+func BindPartFlags(fs *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		if row, known := find(name); known && !row.secret {
+			row.bindFlag(fs)
+		}
+	}
+}
+
+func (row setting) bindFlag(fs *pflag.FlagSet) {
+	usage := row.help + " (" + row.name + ")"
+	if row.kind == boolean {
+		fs.Bool(row.flagName(), row.def == "true", usage)
+		return
+	}
+	fs.String(row.flagName(), row.def, usage)
 }

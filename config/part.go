@@ -9,7 +9,7 @@ func LoadPart(o Options, names ...string) (*Config, *Report, error) {
 	l.check()
 	var faults Faults
 	for _, f := range l.faults {
-		if _, known := find(f.Setting); !known || slices.Contains(names, f.Setting) {
+		if slices.Contains(names, f.Setting) || f.ofFile() {
 			faults = append(faults, f)
 		}
 	}

@@ -14,7 +14,7 @@ func Reload(o Options) (Live, *Report, error) {
 	l.checkOrigins()
 	var faults Faults
 	for _, f := range l.faults {
-		if row, known := find(f.Setting); !known || row.live {
+		if row, _ := find(f.Setting); row.live || f.ofFile() {
 			faults = append(faults, f)
 		}
 	}

@@ -2,6 +2,7 @@
 package keyfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,7 @@ func load(path string) (secret.Text, error) {
 	if err != nil {
 		return secret.Text{}, err
 	}
+	text = bytes.TrimSuffix(text, []byte("\n")) // of an editor that restored it
 	if len(text) == 0 {
 		return secret.Text{}, fmt.Errorf("%s is empty: restore it, or delete it to make a new secret", path)
 	}
@@ -73,5 +75,14 @@ func create(dir, path string, key secret.Text) error {
 	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil
+	return syncDir(dir)
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator's own data directory
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

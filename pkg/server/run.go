@@ -36,7 +36,7 @@ func (g *Group) Run(ctx context.Context) error {
 
 	delay, cause := g.untilStopped(ctx, r.failed)
 	g.draining.Store(true)
-	g.log.Info("draining", "delay", delay)
+	g.log.Info("draining", "delay", delay.String())
 	drained := make(chan struct{})
 	go func() { defer close(drained); r.drain(life, delay) }()
 

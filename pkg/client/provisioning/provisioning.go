@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -31,6 +32,7 @@ const (
 const (
 	maxRetries  = 2
 	timeout     = 10 * time.Second
+	longestWait = 30 * time.Second // a server that says longer is not waited for
 	maxReplyLen = 1 << 20
 )
 
@@ -92,7 +94,7 @@ func WithErrorTracking(f func(ctx context.Context, call string, err error)) Opti
 func New(baseURL string, options ...Option) *Client {
 	c := &Client{
 		base:  strings.TrimSuffix(baseURL, "/"),
-		http:  &http.Client{Timeout: timeout},
+		http:  &http.Client{Timeout: timeout, CheckRedirect: refuseRedirect},
 		delay: sleep,
 		track: func(context.Context, string, error) {},
 	}
@@ -158,6 +160,9 @@ func isSafe(baseURL string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && addr.IsLoopback())
 }
 
+// refuseRedirect ends a call with the redirect itself: followed, it would take a password elsewhere.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 type answer struct {
 	status     int
 	data       map[string]any
@@ -181,7 +186,7 @@ func (c *Client) post(ctx context.Context, call, path string, in map[string]stri
 		req.Header.Set("Idempotency-Key", idempotencyKey)
 
 		got, err := c.do(req)
-		if try < maxRetries && ctx.Err() == nil && (err != nil || isTransient(got.status)) {
+		if try < maxRetries && ctx.Err() == nil && (err != nil || isTransient(got.status)) && got.retryAfter <= longestWait {
 			if c.delay(ctx, max(time.Second<<try, got.retryAfter)) == nil {
 				continue
 			}
@@ -209,7 +214,7 @@ func (c *Client) do(req *http.Request) (answer, error) {
 		got.data = map[string]any{}
 	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		got.retryAfter = time.Duration(min(seconds, 60)) * time.Second
+		got.retryAfter = time.Duration(min(seconds, math.MaxInt32)) * time.Second
 	}
 	return got, nil
 }

@@ -68,6 +68,7 @@ func TestCalls(t *testing.T) {
 		{"500 for ever", one(status(500, `{"error":"boom"}`)), provisioning.Error{Message: provisioning.MessageServer, Status: 500}, 3, seconds(1, 2), 0},
 		{"504 for ever", one(status(504, `{"code":"RECEIVER_TIMEOUT"}`)), provisioning.Error{Message: provisioning.MessageServer, Code: "RECEIVER_TIMEOUT", Status: 504}, 3, seconds(1, 2), 0},
 		{"503 waits as long as it is told", one(status(503, `{"error":"busy","code":"X"}`, "Retry-After", "5")), provisioning.Error{Message: "busy", Code: "X", Status: 503}, 3, seconds(5, 5), 0},
+		{"503 for longer than anybody waits is final", one(status(503, `{"error":"busy","code":"X"}`, "Retry-After", "31")), provisioning.Error{Message: "busy", Code: "X", Status: 503}, 1, nil, 0},
 		{"400 is final", one(status(400, `{"error":"bad","code":"MISSING_FIELDS"}`)), provisioning.Error{Message: "bad", Code: "MISSING_FIELDS", Status: 400}, 1, nil, 0},
 		{"400 without text", one(status(400, `{}`)), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 400}, 1, nil, 0},
 		{"200 that is not ok", one(status(200, `{"ok":false}`)), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}, 1, nil, 0},

@@ -19,6 +19,7 @@ func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) ec
 		Buckets:     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"method", "route", "status"})
 	metrics.MustRegister(durations)
+	log = log.With("service", service)
 
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
