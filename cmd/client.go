@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,8 +17,9 @@ const defaultSender = "http://127.0.0.1:8787"
 func newClient() *cobra.Command {
 	var sender string
 	c := &cobra.Command{
-		Use:   "client",
-		Short: "Call a sender as an app would",
+		Use:     "client",
+		Short:   "Call a sender as an app would",
+		Example: "  provisioner client health --sender https://sender.example.com",
 		Long: `Call a sender as an app would, with the retries of the Flutter client. Passwords and JWTs are asked for on a terminal and
 read from standard input otherwise.`,
 	}
@@ -26,6 +28,12 @@ read from standard input otherwise.`,
 		fallback = defaultSender
 	}
 	c.PersistentFlags().StringVar(&sender, "sender", fallback, "base `URL` of the sender (SENDER_WORKER_URL)")
+	c.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if !strings.HasPrefix(sender, "https://") && !strings.HasPrefix(sender, "http://") {
+			return &usageError{fmt.Errorf("--sender %q is no http or https URL", sender)}
+		}
+		return nil
+	}
 	connect := func() *provisioning.Client { return provisioning.New(sender) }
 	c.AddCommand(newClientHealth(connect, &sender), newClientSignUp(connect), newClientSignIn(connect), newClientProvision(connect), newClientEvent(connect))
 	return c
@@ -100,7 +108,7 @@ func newClientProvision(connect connector) *cobra.Command {
 	}
 	c.Flags().StringVar(&name, "name", "", "what to call the key")
 	c.Flags().StringVar(&tier, "tier", "new", "the tier to ask for")
-	_ = c.MarkFlagRequired("name")
+	requireFlags(c, "name")
 	return c
 }
 
@@ -117,9 +125,20 @@ func newClientEvent(connect connector) *cobra.Command {
 	}
 	c.Flags().StringVar(&user, "user", "", "the user's id")
 	c.Flags().StringVar(&action, "action", "", "what happened: 1 to 64 of a-z 0-9 _ . : -")
-	_ = c.MarkFlagRequired("user")
-	_ = c.MarkFlagRequired("action")
+	requireFlags(c, "user", "action")
 	return c
+}
+
+// requireFlags makes it a usage error to leave one of the flags out.
+func requireFlags(c *cobra.Command, names ...string) {
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		for _, name := range names {
+			if !c.Flags().Changed(name) {
+				return &usageError{fmt.Errorf("--%s is missing", name)}
+			}
+		}
+		return nil
+	}
 }
 
 // report prints the answer of a success as JSON, and returns an error's message.

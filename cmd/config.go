@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -34,8 +35,9 @@ func serviceOf(args []string) config.Service {
 
 func newConfig() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Show and check the settings of a service",
+		Use:     "config",
+		Short:   "Show and check the settings of a service",
+		Example: "  provisioner config show all",
 	}
 	c.AddCommand(newConfigShow(), newConfigCheck())
 	return c
@@ -46,27 +48,32 @@ func newConfigShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [sender|receiver|papyrus|all]",
 		Short: "Show each setting, its value and where it comes from",
-		Long:  "Show each setting of a service (default all), its value and where it comes from. Secrets show as \"configured\".",
+		Long:  "Show each setting of a service (default all), its value and where it comes from. Secrets show as \"configured\". Faults stand below; with any the exit code is 1.",
 		Example: `  provisioner config show sender
   provisioner config show all --json
   SIGNING_KEYS='{"k1":"…"}' provisioner config show receiver --env staging`,
 		Args: oneService, ValidArgs: serviceArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			_, report, _ := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
+			_, report, faults := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
+			show := printSettings // what could be read, also beside faults
 			if asJSON {
-				return printJSON(c, report.Values())
+				show = func(c *cobra.Command, report *config.Report) error { return printJSON(c, report.Values()) }
 			}
-			w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(w, "SETTING\tVALUE\tSOURCE")
-			for _, v := range report.Values() {
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", v.Name, v.Value, v.Source)
-			}
-			return w.Flush()
+			return errors.Join(show(c, report), faults)
 		},
 	}
 	config.BindFlags(c.Flags(), config.Sender|config.Receiver|config.Papyrus|config.All)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+func printSettings(c *cobra.Command, report *config.Report) error {
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "SETTING\tVALUE\tSOURCE")
+	for _, v := range report.Values() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", v.Name, v.Value, v.Source)
+	}
+	return w.Flush()
 }
 
 func newConfigCheck() *cobra.Command {

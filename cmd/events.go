@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,9 +17,11 @@ import (
 
 func newEvents() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "events",
-		Short: "List and export the events that clients reported",
+		Use:     "events",
+		Short:   "List and export the events that clients reported",
+		Example: "  provisioner events list --since 1h",
 	}
+	bindStoreFlags(c)
 	c.AddCommand(newEventsList(), newEventsExport())
 	return c
 }
@@ -39,6 +42,9 @@ func (f *eventFlags) bind(c *cobra.Command, limit int) {
 
 func (f *eventFlags) read(now time.Time) (event.Filter, error) {
 	out := f.filter
+	if out.Limit < 0 {
+		return out, &usageError{errors.New("--limit is negative; 0 is for all")}
+	}
 	var err error
 	if out.Since, err = parseWhen("since", f.since, now); err != nil {
 		return out, err

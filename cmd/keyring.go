@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,9 @@ import (
 
 func newKeyring() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "keyring",
-		Short: "Make and check the keys that sender and receiver share",
+		Use:     "keyring",
+		Short:   "Make and check the keys that sender and receiver share",
+		Example: "  provisioner keyring check sender",
 	}
 	c.AddCommand(newKeyringGenerate(), newKeyringCheck())
 	return c
@@ -23,34 +25,68 @@ func newKeyring() *cobra.Command {
 
 func newKeyringGenerate() *cobra.Command {
 	var id string
+	var add bool
 	c := &cobra.Command{
 		Use:   "generate",
-		Short: "Make a keyring of one new key, as JSON for 'secret bulk'",
-		Long: `Make a keyring of one new key. The output holds the secret: pipe it on, do not show it.
+		Short: "Make a signing key, as JSON for 'secret bulk'",
+		Long: `Make a signing key: a keyring of it alone, or with --add the configured keyring with it. The output holds secrets: pipe
+it on, do not show it.
 
-To rotate without downtime: add the new id to SIGNING_KEYS on the receiver, then make it ACTIVE_KEY_ID on the sender,
-then remove the old id from both.`,
+To rotate without downtime: add the new id on the receiver, then on the sender and make it ACTIVE_KEY_ID there, then
+remove the old id from both.`,
 		Example: `  provisioner keyring generate | provisioner secret bulk
-  provisioner keyring generate --id 2026-11 > new-key.json`,
+  provisioner keyring generate --add --id 2026-11 | provisioner secret bulk`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			key, err := randomSecret()
+			if err := config.CheckKeyID(id); err != nil {
+				return &usageError{fmt.Errorf("--id %w", err)}
+			}
+			ring, err := newRing(c, id, add)
 			if err != nil {
 				return err
 			}
-			ring, err := json.Marshal(map[string]string{id: key.Reveal()})
-			if err != nil {
-				return err
-			}
-			dates, err := json.Marshal(map[string]string{id: time.Now().UTC().Format(time.DateOnly)})
-			if err != nil {
-				return err
-			}
-			return printJSON(c, map[string]string{"SIGNING_KEYS": string(ring), "ACTIVE_KEY_ID": id, "KEY_ROTATION_DATES": string(dates)})
+			return printJSON(c, ring)
 		},
 	}
-	c.Flags().StringVar(&id, "id", time.Now().UTC().Format("2006-01-02"), "the `id` of the key")
+	c.Flags().StringVar(&id, "id", time.Now().UTC().Format(time.DateOnly), "the `id` of the key")
+	c.Flags().BoolVar(&add, "add", false, "keep the keys that are configured, and the one that is active")
 	return c
+}
+
+// newRing returns the settings of a keyring with a new key: of it alone, or added to the configured one.
+func newRing(c *cobra.Command, id string, add bool) (map[string]string, error) {
+	keys, dates, ring := map[string]string{}, map[string]string{}, map[string]string{}
+	if add {
+		cfg, err := signingConfig(c, config.Receiver)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.Keyring.Keys[id].IsSet() {
+			return nil, fmt.Errorf("the keyring has a key %q already: choose another --id", id)
+		}
+		for known, s := range cfg.Keyring.Keys {
+			keys[known] = s.Reveal()
+		}
+		for known, made := range cfg.Keyring.Made {
+			dates[known] = made.Format(time.RFC3339)
+		}
+	} else {
+		ring["ACTIVE_KEY_ID"] = id
+	}
+
+	key, err := randomSecret()
+	if err != nil {
+		return nil, err
+	}
+	keys[id], dates[id] = key.Reveal(), time.Now().UTC().Format(time.DateOnly)
+	for name, members := range map[string]map[string]string{"SIGNING_KEYS": keys, "KEY_ROTATION_DATES": dates} {
+		text, err := json.Marshal(members)
+		if err != nil {
+			return nil, err
+		}
+		ring[name] = string(text)
+	}
+	return ring, nil
 }
 
 type keyState struct {
@@ -66,7 +102,7 @@ func newKeyringCheck() *cobra.Command {
 		Use:     "check [sender|receiver]",
 		Short:   "Check the configured keyring, and show its ids and ages",
 		Example: "  provisioner keyring check sender",
-		Args:    oneService, ValidArgs: serviceArgs,
+		Args:    oneSigner, ValidArgs: []string{"sender", "receiver"},
 		RunE: func(c *cobra.Command, args []string) error {
 			service := config.Sender
 			if len(args) == 1 {
@@ -87,6 +123,14 @@ func newKeyringCheck() *cobra.Command {
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// oneSigner accepts no argument, or the name of a service with a keyring.
+func oneSigner(_ *cobra.Command, args []string) error {
+	if len(args) > 1 || len(args) == 1 && args[0] != "sender" && args[0] != "receiver" {
+		return errors.New("name one service: sender or receiver")
+	}
+	return nil
 }
 
 func keyStates(k config.Keyring) []keyState {

@@ -14,11 +14,13 @@ import (
 
 func newMigrate() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "migrate",
-		Short: "Bring the database's schema up to date, or show where it stands",
+		Use:     "migrate",
+		Short:   "Bring the database's schema up to date, or show where it stands",
+		Example: "  provisioner migrate status",
 		Long: `Bring the database's schema up to date, or show where it stands. The services do so themselves when they start, unless
 AUTO_MIGRATE is false.`,
 	}
+	bindStoreFlags(c)
 	c.AddCommand(newMigrateUp(), newMigrateStatus())
 	return c
 }
@@ -30,13 +32,18 @@ func newMigrateUp() *cobra.Command {
 		Example: "  DATABASE_URL=postgres://app@db/app provisioner migrate up",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
-				if err := db.Migrate(ctx); err != nil {
-					return err
-				}
-				_, err := fmt.Fprintln(c.OutOrStdout(), "the schema is up to date")
+			cfg, err := storeConfig(c)
+			if err != nil {
 				return err
-			})
+			}
+			cfg.Database.AutoMigrate = true
+			db, err := openStore(c.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = db.Close() }()
+			_, err = fmt.Fprintln(c.OutOrStdout(), "the schema is up to date")
+			return err
 		},
 	}
 }
@@ -55,21 +62,13 @@ func newMigrateStatus() *cobra.Command {
 		Example: "  provisioner migrate status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := storeConfig(c)
-			if err != nil {
-				return err
-			}
-			cfg.Database.AutoMigrate = false // a look changes nothing
-			db, err := openStore(c.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			defer func() { _ = db.Close() }()
-			steps, err := db.MigrationStatus(c.Context())
-			if err != nil {
-				return err
-			}
-			return printMigrations(c, steps, asJSON)
+			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
+				steps, err := db.MigrationStatus(ctx)
+				if err != nil {
+					return err
+				}
+				return printMigrations(c, steps, asJSON)
+			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

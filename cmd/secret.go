@@ -20,8 +20,9 @@ const maxSecretInput = 1 << 20
 func newSecret() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
-		Use:   "secret",
-		Short: "Keep secrets in .dev.vars or in a directory, as wrangler secret does",
+		Use:     "secret",
+		Short:   "Keep secrets in .dev.vars or in a directory, as wrangler secret does",
+		Example: "  provisioner secret put SHARED_SECRET",
 		Long: `Keep secrets where the services read them: in .dev.vars (with --env NAME in .dev.vars.NAME), or with --secrets-dir in a
 directory of one file a secret, as Kubernetes mounts them. A value is asked for on a terminal and read from standard
 input otherwise: never given as an argument, which others on the machine could see.`,
@@ -165,6 +166,9 @@ func newSecretBulk(target targetOf) *cobra.Command {
 			changes, err := config.ParseBulk(text)
 			if err != nil {
 				return err
+			}
+			if len(changes) == 0 {
+				return errors.New("the input names no secret")
 			}
 			if err := target(c).Bulk(changes); err != nil {
 				return err

@@ -19,8 +19,10 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a service, or all three",
-		Long: `Run a service, or all three. They drain on SIGTERM, end at once on SIGINT, and reload keys and origins on SIGHUP or
-when their files change.`,
+		Long: `Run a service, or all three. On SIGTERM they fail their readiness, wait DRAIN_DELAY and let the requests under way
+finish; on SIGINT they do so without the wait; a second signal ends them at once. On SIGHUP, or when their files change,
+they reload keys and origins.`,
+		Example: "  provisioner serve all",
 	}
 	c.AddCommand(newServeSender(), newServeReceiver(), newServePapyrus(), newServeAll())
 	return c

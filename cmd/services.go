@@ -81,7 +81,7 @@ func (s *services) openLimiter() error {
 	}
 	shared, err := redislimit.Open(s.cfg.RedisURL.Reveal())
 	if err != nil {
-		return err
+		return fmt.Errorf("REDIS_URL: %w", err)
 	}
 	s.limiter = ratelimit.NewShared(shared, local, time.Now, s.log)
 	s.closers = append(s.closers, shared.Close)

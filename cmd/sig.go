@@ -19,9 +19,10 @@ import (
 
 func newSig() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "sig",
-		Short: "Sign, verify and explain requests to the inbox",
-		Long:  "Sign, verify and explain requests to the inbox, with the keyring that is configured (SIGNING_KEYS and ACTIVE_KEY_ID, or SHARED_SECRET).",
+		Use:     "sig",
+		Short:   "Sign, verify and explain requests to the inbox",
+		Example: "  provisioner sig explain --request captured.txt",
+		Long:    "Sign, verify and explain requests to the inbox, with the keyring that is configured (SIGNING_KEYS and ACTIVE_KEY_ID, or SHARED_SECRET).",
 	}
 	c.AddCommand(newSigSign(), newSigVerify(), newSigExplain())
 	return c

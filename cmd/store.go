@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -14,22 +15,48 @@ import (
 func openStore(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 	db, err := store.Open(ctx, store.Config{Engine: store.Engine(cfg.Database.Engine), Path: cfg.Database.Path, URL: cfg.Database.URL})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", place(cfg), err)
 	}
 	if !cfg.Database.AutoMigrate {
 		return db, nil
 	}
 	if err := db.Migrate(ctx); err != nil {
 		_ = db.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", place(cfg), err)
 	}
 	return db, nil
 }
 
-// storeConfig returns the settings of a command that works on the database alone.
+// place names the database and the setting that it comes from. A connection URL may hold a password.
+func place(cfg *config.Config) string {
+	if cfg.Database.Engine == config.Postgres {
+		return "the Postgres database of DATABASE_URL"
+	}
+	return "the database " + cfg.Database.Path + " (DATA_DIR or DATABASE_URL)"
+}
+
+// storeSettings are the settings of commands that work on the database alone.
+var storeSettings = []string{"DATABASE_URL", "DATA_DIR", "AUTO_MIGRATE", "TIERS"}
+
+// bindStoreFlags adds the flags of storeSettings to a command and all below it.
+func bindStoreFlags(c *cobra.Command) { config.BindPartFlags(c.PersistentFlags(), "DATA_DIR", "TIERS") }
+
 func storeConfig(c *cobra.Command) (*config.Config, error) {
-	cfg, _, err := config.LoadPart(config.Options{Service: config.Papyrus, Flags: c.Flags()}, "DATABASE_URL", "DATA_DIR", "AUTO_MIGRATE", "TIERS")
+	cfg, _, err := config.LoadPart(config.Options{Service: config.Papyrus, Flags: c.Flags()}, storeSettings...)
 	return cfg, err
+}
+
+// openExisting opens a database that a service has made, and changes nothing: neither does it make one where there is none, nor
+// bring the schema of a running installation up to date.
+func openExisting(ctx context.Context, cfg *config.Config) (*store.DB, error) {
+	if cfg.Database.Engine == config.SQLite {
+		if _, err := os.Stat(cfg.Database.Path); err != nil {
+			return nil, fmt.Errorf("there is no database at %s: set DATA_DIR (--data-dir) or DATABASE_URL to that of the service", cfg.Database.Path)
+		}
+	}
+	looking := *cfg
+	looking.Database.AutoMigrate = false
+	return openStore(ctx, &looking)
 }
 
 // withStore runs a command's work on the configured database.
@@ -38,9 +65,9 @@ func withStore(c *cobra.Command, work func(ctx context.Context, db *store.DB, cf
 	if err != nil {
 		return err
 	}
-	db, err := openStore(c.Context(), cfg)
+	db, err := openExisting(c.Context(), cfg)
 	if err != nil {
-		return fmt.Errorf("open the database: %w", err)
+		return err
 	}
 	defer func() { _ = db.Close() }()
 	return work(c.Context(), db, cfg)

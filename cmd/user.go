@@ -18,9 +18,11 @@ import (
 
 func newUser() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "user",
-		Short: "Look after the accounts of this database",
+		Use:     "user",
+		Short:   "Look after the accounts of this database",
+		Example: "  provisioner user list --data-dir /var/lib/provisioner",
 	}
+	bindStoreFlags(c)
 	c.AddCommand(newUserList(), newUserShow(), newUserSetPlan(), newUserDisable(), newUserEnable(), newUserDelete())
 	return c
 }

@@ -35,6 +35,14 @@ func (k Keyring) IsSet() bool { return k.Single() || len(k.Keys) > 0 }
 // headerSafe matches a key id that an HTTP header carries unchanged.
 var headerSafe = regexp.MustCompile(`^[!-~]{1,128}$`)
 
+// CheckKeyID returns an error unless a key may have the id.
+func CheckKeyID(id string) error {
+	if !headerSafe.MatchString(id) {
+		return errors.New("is not 1 to 128 printable ASCII characters without spaces")
+	}
+	return nil
+}
+
 var errNotKeys = errors.New(`is not a JSON object {"<id>": "<secret>"}`)
 
 // parseSigningKeys reads a JSON object of strings. Its errors name no id: whoever mixes up ids and secrets would find the

@@ -87,6 +87,18 @@ func parseDuration(least time.Duration) func(string) (time.Duration, error) {
 	}
 }
 
+// parseDurationWithin is parseDuration with an upper bound.
+func parseDurationWithin(least, most time.Duration) func(string) (time.Duration, error) {
+	parse := parseDuration(least)
+	return func(text string) (time.Duration, error) {
+		d, err := parse(text)
+		if err == nil && d > most {
+			err = fmt.Errorf("is more than %s", most)
+		}
+		return d, err
+	}
+}
+
 // parseUnits reads a whole number of units, at least one and at most as many as make up most.
 func parseUnits(unit, most time.Duration) func(string) (time.Duration, error) {
 	return func(text string) (time.Duration, error) {

@@ -15,6 +15,9 @@ const (
 	storing  = Receiver | Papyrus | All
 )
 
+// maxForward leaves the server time to write the answer: it ends connections after 30 s.
+const maxForward = 25 * time.Second
+
 // groups is the table of settings. To add a setting, add a row here and a field to [Config]. A computed default may use
 // the rows above its own.
 var groups = []group{
@@ -161,7 +164,7 @@ var forwardingRows = []setting{
 	{
 		name: "FORWARD_TIMEOUT", kind: duration, def: "8s", users: Sender | All,
 		help: "how long the sender waits for the receiver, all tries together; shipped clients give up after 10s",
-		set:  into(parseDuration(time.Millisecond), func(c *Config) *time.Duration { return &c.Forward.Timeout }),
+		set:  into(parseDurationWithin(time.Millisecond, maxForward), func(c *Config) *time.Duration { return &c.Forward.Timeout }),
 	},
 }
 

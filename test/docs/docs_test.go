@@ -26,6 +26,7 @@ var pages = []struct {
 	{"docs/flutter.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},
+	{"docs/separate-services.md", false},
 }
 
 // TestCommandsOfThePages runs the sh blocks of each page, in their order, in one shell that stops at the first failure, in a
