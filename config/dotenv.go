@@ -15,8 +15,9 @@ import (
 const space = `[\s\v\x{feff}\p{Z}]`
 
 // dotenvLine is the expression of npm's dotenv, with which Wrangler reads .dev.vars: same files, same values. Its groups
-// are name, separator and value. There is no expansion of $X, and no escape but \n and \r between double quotes.
-var dotenvLine = regexp.MustCompile(`(?m)^` + space + `*(?:export` + space + `+)?([\w.-]+)` +
+// are name, separator and value. There is no expansion of $X, and no escape but \n and \r between double quotes. Other than
+// there, export stands on the line of its name: one alone is a mistake.
+var dotenvLine = regexp.MustCompile(`(?m)^` + space + `*(?:export[ \t]+)?([\w.-]+)` +
 	`(` + space + `*=` + space + `*?|:` + space + `+?)` +
 	`(` + space + `*'(?:\\'|[^'])*'|` + space + `*"(?:\\"|[^"])*"|` + space + "*`(?:\\\\`|[^`])*`" + `|[^#\r\n]+)?` +
 	space + `*(?:#.*)?$`)
