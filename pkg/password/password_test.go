@@ -85,7 +85,7 @@ func TestFullBudgetIsAnOverload(t *testing.T) {
 		if e.Status != 503 || e.RetryAfter == 0 {
 			t.Errorf("Verify() without room = %v", err)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) // fake time: the timers end inside the bubble
 	})
 }
 

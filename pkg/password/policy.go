@@ -38,6 +38,7 @@ type WeakError struct {
 	Reason string // for people; does not show the password
 }
 
+// Error returns the reason.
 func (e *WeakError) Error() string { return e.Reason }
 
 // Check returns a *WeakError unless password may be set for the account of email: it has 8 (NIST: 15) code points to 1024

@@ -15,6 +15,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/signing"
 )
 
 func TestReceiveTakesTheNonceFirst(t *testing.T) {
@@ -141,6 +142,37 @@ func TestReceiveRefuses(t *testing.T) {
 				t.Errorf("Receive() = %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestReceiveJudgesTheIdempotencyKeyAfterTheNonce holds that the header, which nobody signs, neither hides a replay nor saves a
+// nonce from being taken.
+func TestReceiveJudgesTheIdempotencyKeyAfterTheNonce(t *testing.T) {
+	r := newRig(t, userOf, new(mint).create)
+	in := r.inbound(`{"userId":"u1","action":"ping","sentAt":"2026-03-20T10:15:30Z"}`, "")
+	in.IdempotencyKeys = []string{"two", "keys"}
+	if _, err := r.Receive(t.Context(), in); code(err) != apierror.InvalidField {
+		t.Errorf("the first: %v, want INVALID_FIELD", err)
+	}
+	if _, err := r.Receive(t.Context(), in); !errors.Is(err, provision.ErrReplayDetected) {
+		t.Errorf("its replay: %v, want REPLAY_DETECTED", err)
+	}
+	if n := len(r.mustEvents(t)); n != 0 {
+		t.Errorf("%d events of a refused request", n)
+	}
+}
+
+func TestForwardWithoutAnActiveKeyIsAFaultOfOurs(t *testing.T) {
+	keys, err := signing.NewKeyring([]signing.Key{{ID: "k1", Secret: []byte("a secret of thirty-two bytes, ok")}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := provision.NewSender("http://receiver.test", keys, roundTripper(func(*http.Request) (*http.Response, error) {
+		t.Error("an unsigned request was sent")
+		return nil, errors.New("sent")
+	}), time.Now)
+	if _, err := s.Forward(t.Context(), provision.Outbound{Body: []byte(`{}`)}); code(err) != apierror.InternalError {
+		t.Errorf("Forward() = %v, want INTERNAL_ERROR", err)
 	}
 }
 

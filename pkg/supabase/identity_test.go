@@ -44,6 +44,13 @@ func TestSignUp(t *testing.T) {
 	}
 }
 
+func TestSignInWithoutATokenIsNoAnswer(t *testing.T) {
+	_, err := newClient(t, answers(http.StatusOK, userJSON)).SignIn(t.Context(), someone)
+	if apierror.From(err).Code != provision.CodeIdentityUnavailable {
+		t.Errorf("SignIn() = %v, want IDENTITY_UNAVAILABLE", err)
+	}
+}
+
 // reveal makes a grant comparable.
 func reveal(g provision.Grant) map[string]any {
 	return map[string]any{

@@ -72,6 +72,16 @@ func TestForgotPasswordTakesOneTime(t *testing.T) {
 	}
 }
 
+func TestForgotPasswordTakesThatTimeToRefuseToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		w := post(t, newHandler(t, setUp{project: says(500, `{}`)}), "/forgot-password", `{"email":"a@b.c"}`)
+		if took := time.Since(start); w.Code != http.StatusBadGateway || took != time.Second {
+			t.Errorf("%d after %v, want 502 after 1s", w.Code, took)
+		}
+	})
+}
+
 func TestPreflights(t *testing.T) {
 	h := newHandler(t, setUp{})
 	for _, tt := range []struct {
