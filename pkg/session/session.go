@@ -4,12 +4,15 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -22,21 +25,39 @@ const absoluteLife = 365 * 24 * time.Hour
 // ErrInvalidToken is the one answer for every refresh token that gives nothing: forged, expired, revoked or used before.
 var ErrInvalidToken = errors.New("invalid refresh token")
 
-// Keeper starts, refreshes and ends sessions.
+// Keeper makes, refreshes and ends sessions.
 type Keeper struct {
 	store   Store
 	codec   codec
 	sliding time.Duration
+	adopted bool
+	live    *revocation.Cache[string, Session]
 	now     func() time.Time
 }
 
-// NewKeeper returns a Keeper whose sessions expire when they are not refreshed for sliding. The key, of at least MinKeyLen
-// bytes, makes the refresh tokens; with another key the tokens of before are worth nothing.
-func NewKeeper(store Store, key secret.Text, sliding time.Duration, now func() time.Time) (*Keeper, error) {
-	if key.Len() < MinKeyLen {
+// Config is what a Keeper is made of; every field but Adopted is needed.
+type Config struct {
+	Store   Store
+	Key     secret.Text   // of at least MinKeyLen bytes; with another the refresh tokens of before are worth nothing
+	Sliding time.Duration // after which a session that is not refreshed expires
+	Adopted bool          // there may be sessions from before this server, with refresh tokens of another form
+	Feed    revocation.Feed
+	Now     func() time.Time
+}
+
+// NewKeeper returns a Keeper, or an error for a key that is too short.
+func NewKeeper(c Config) (*Keeper, error) {
+	if c.Key.Len() < MinKeyLen {
 		return nil, fmt.Errorf("the refresh token key has fewer than %d bytes", MinKeyLen)
 	}
-	return &Keeper{store: store, codec: codec{key: key}, sliding: sliding, now: now}, nil
+	return &Keeper{
+		store: c.Store, codec: codec{key: c.Key}, sliding: c.Sliding, adopted: c.Adopted, now: c.Now,
+		live: revocation.NewCache[string](c.Feed, concerns),
+	}, nil
+}
+
+func concerns(n revocation.Notice, s Session) bool {
+	return n.Kind == revocation.Session && n.ID == s.ID || n.Kind == revocation.User && n.ID == s.UserID
 }
 
 // Client is where a session is held.
@@ -45,30 +66,27 @@ type Client struct {
 	DeviceLabel string // at most 255 bytes
 }
 
-// Start begins a session of a user and returns it with its first refresh token.
-func (k *Keeper) Start(ctx context.Context, userID string, c Client) (Session, secret.Text, error) {
+// New returns a session of a user that begins now, and its first refresh token. Whoever signs the user in keeps it.
+func (k *Keeper) New(userID string, c Client) (Session, secret.Text) {
 	id, now := uuid.New(), k.now().UTC()
-	s := Session{
+	return Session{
 		ID: id.String(), UserID: userID, ClientType: c.Type, DeviceLabel: c.DeviceLabel,
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(k.sliding), EndsAt: now.Add(absoluteLife),
-	}
-	if err := k.store.CreateSession(ctx, s); err != nil {
-		return Session{}, secret.Text{}, fmt.Errorf("start session: %w", err)
-	}
-	return s, k.codec.encode(id, s.Counter), nil
+	}, k.codec.encode(id, 0)
 }
 
 // Refresh takes a refresh token and returns its session with the current token: the successor of the one presented, the same
 // for all who present it until the successor itself is presented. A token older than that revokes the session. It
 // returns an error that wraps ErrInvalidToken for every token that gives nothing.
 func (k *Keeper) Refresh(ctx context.Context, token string) (Session, secret.Text, error) {
-	id, presented, ok := k.codec.decode(token)
-	if !ok {
-		return Session{}, secret.Text{}, fmt.Errorf("%w: malformed or forged", ErrInvalidToken)
+	id, presented, err := k.place(ctx, token)
+	if err != nil {
+		return Session{}, secret.Text{}, err
 	}
 
 	now := k.now().UTC()
-	s, err := k.store.Rotate(ctx, id.String(), presented, now, now.Add(k.sliding))
+	reused := audit.New(ctx, now, audit.SessionReused, "")
+	s, err := k.store.Rotate(ctx, id.String(), presented, now, now.Add(k.sliding), reused)
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrReused):
 		return Session{}, secret.Text{}, fmt.Errorf("%w: %w", ErrInvalidToken, err)
@@ -78,19 +96,64 @@ func (k *Keeper) Refresh(ctx context.Context, token string) (Session, secret.Tex
 	return s, k.codec.encode(id, s.Counter), nil
 }
 
-// Live returns the session of id, ErrNotFound unless it is neither revoked nor expired.
+// place returns what a refresh token names. Forged ones are refused before any look-up.
+func (k *Keeper) place(ctx context.Context, token string) (id uuid.UUID, counter uint64, err error) {
+	if id, counter, ok := k.codec.decode(token); ok {
+		return id, counter, nil
+	}
+	if !k.adopted || !maybeAdopted(token) {
+		return uuid.Nil, 0, fmt.Errorf("%w: malformed or forged", ErrInvalidToken)
+	}
+	adopted, err := k.store.AdoptedSession(ctx, sha256.Sum256([]byte(token)))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return uuid.Nil, 0, fmt.Errorf("%w: %w", ErrInvalidToken, err)
+	case err != nil:
+		return uuid.Nil, 0, fmt.Errorf("find adopted session: %w", err)
+	}
+	id, err = uuid.Parse(adopted)
+	return id, 0, err
+}
+
+// Live returns the session of id, ErrNotFound unless it is neither revoked nor expired. What it tells of the last refresh may
+// be some seconds old.
 func (k *Keeper) Live(ctx context.Context, id string) (Session, error) {
-	s, err := k.store.SessionByID(ctx, id)
-	if err != nil {
-		return Session{}, err
+	load := func(ctx context.Context) (Session, error) {
+		s, err := k.store.SessionByID(ctx, id)
+		if err == nil && !s.Live(k.now()) {
+			err = ErrNotFound
+		}
+		return s, err
 	}
-	if !s.Live(k.now()) {
-		return Session{}, ErrNotFound
+	s, err := k.live.Get(ctx, id, load)
+	if err == nil && !s.Live(k.now()) { // unless a refresh has prolonged it meanwhile
+		return load(ctx)
 	}
-	return s, nil
+	return s, err
+}
+
+// List returns the live sessions of a user, the one seen last first.
+func (k *Keeper) List(ctx context.Context, userID string) ([]Session, error) {
+	return k.store.LiveSessions(ctx, userID, k.now().UTC())
 }
 
 // Revoke ends, of the user of session id, the sessions in scope.
 func (k *Keeper) Revoke(ctx context.Context, id string, scope Scope) error {
-	return k.store.Revoke(ctx, id, scope, k.now().UTC())
+	kind := audit.SignedOut
+	if scope == Others {
+		kind = audit.SessionRevoked
+	}
+	return k.store.Revoke(ctx, id, scope, audit.New(ctx, k.now().UTC(), kind, ""))
+}
+
+// RevokeOf ends session id if it is a live one of the user, else it returns ErrNotFound.
+func (k *Keeper) RevokeOf(ctx context.Context, userID, id string) error {
+	s, err := k.store.SessionByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s.UserID != userID || !s.Live(k.now()) {
+		return ErrNotFound
+	}
+	return k.store.Revoke(ctx, id, Local, audit.New(ctx, k.now().UTC(), audit.SessionRevoked, userID))
 }

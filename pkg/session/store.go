@@ -2,8 +2,11 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
+
+	"github.com/provisioner/provisioner/pkg/audit"
 )
 
 // Errors of a Store.
@@ -41,18 +44,23 @@ const (
 	Global              // all
 )
 
-// Store keeps sessions. Methods are atomic and safe for concurrent use; times are UTC, to the microsecond.
+// Store keeps sessions. Methods are atomic and safe for concurrent use; times are UTC, to the microsecond. What takes an
+// audit entry writes it in its transaction, with the ids that it lacks.
 type Store interface {
-	// CreateSession keeps a new session. It returns ErrNotFound when its user is unknown.
-	CreateSession(ctx context.Context, s Session) error
 	// SessionByID returns ErrNotFound for an unknown id; one that is no UUID is unknown.
 	SessionByID(ctx context.Context, id string) (Session, error)
+	// AdoptedSession returns the id of the session whose refresh token, from before this server, has the given hash, or
+	// ErrNotFound.
+	AdoptedSession(ctx context.Context, tokenHash [sha256.Size]byte) (id string, err error)
+	// LiveSessions lists the sessions of a user that are live at now, the one seen last first.
+	LiveSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
 	// Rotate presents counter presented of session id. If it is the current one, one conditional update steps it,
 	// sets LastSeenAt to now and ExpiresAt to expiresAt. If it is the immediate predecessor the session comes back
 	// unstepped: its current token has never been presented, or presented would be older. Anything older returns
-	// ErrReused, having revoked the session in the same transaction. A session that is unknown, or not live at now,
-	// returns ErrNotFound, and so does a counter that was never issued (the database was restored from a backup).
-	Rotate(ctx context.Context, id string, presented uint64, now, expiresAt time.Time) (Session, error)
-	// Revoke ends, of the user of session id, the sessions in scope. Unknown sessions do nothing.
-	Revoke(ctx context.Context, id string, scope Scope, now time.Time) error
+	// ErrReused, having revoked the session in the same transaction, which writes reused. A session that is unknown, or
+	// not live at now, returns ErrNotFound, and so does a counter that was never issued (the database was restored
+	// from a backup).
+	Rotate(ctx context.Context, id string, presented uint64, now, expiresAt time.Time, reused audit.Entry) (Session, error)
+	// Revoke ends, of the user of session id, the sessions in scope, and writes done if it ended any.
+	Revoke(ctx context.Context, id string, scope Scope, done audit.Entry) error
 }

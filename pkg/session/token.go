@@ -20,6 +20,9 @@ const (
 	counterLen   = 8
 	signedLen    = versionLen + idLen + counterLen
 	rawTokenLen  = signedLen + sha256.Size
+
+	minAdoptedLen = 20
+	maxAdoptedLen = 512
 )
 
 // codec makes and reads refresh tokens under its key.
@@ -49,6 +52,19 @@ func (c codec) decode(token string) (id uuid.UUID, counter uint64, ok bool) {
 		return uuid.Nil, 0, false
 	}
 	return uuid.UUID(raw[versionLen : versionLen+idLen]), binary.BigEndian.Uint64(raw[versionLen+idLen : signedLen]), true
+}
+
+// maybeAdopted reports whether a token could be one from before this server: URL-safe text of another length than ours.
+func maybeAdopted(token string) bool {
+	if len(token) < minAdoptedLen || len(token) > maxAdoptedLen || len(token) == base64.RawURLEncoding.EncodedLen(rawTokenLen) {
+		return false
+	}
+	for _, c := range []byte(token) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func (c codec) mac(signed []byte) []byte {

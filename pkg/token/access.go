@@ -3,11 +3,7 @@
 package token
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -56,93 +52,76 @@ func (c claims) GetAudience() (jwt.ClaimStrings, error)       { return jwt.Claim
 
 // AccessIssuer issues ES256 access tokens and verifies them.
 type AccessIssuer struct {
-	key    *ecdsa.PrivateKey
-	keyID  string
+	ring   Ring
 	issuer string
 	ttl    time.Duration
 	now    func() time.Time
 	parser *jwt.Parser
 }
 
-// NewAccessIssuer returns an AccessIssuer whose tokens name issuer ("{PUBLIC_BASE_URL}/auth/v1") and live for ttl. The key
-// must be on the curve P-256.
-func NewAccessIssuer(key *ecdsa.PrivateKey, issuer string, ttl time.Duration, now func() time.Time) (*AccessIssuer, error) {
-	if key.Curve != elliptic.P256() {
-		return nil, errors.New("the access token key is not on the curve P-256")
-	}
-	keyID, err := thumbprint(&key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	parser := jwt.NewParser(
-		jwt.WithValidMethods([]string{jwt.SigningMethodES256.Alg()}),
+// NewAccessIssuer returns an AccessIssuer with the keys of ring, whose tokens name issuer ("{PUBLIC_BASE_URL}/auth/v1") and
+// live for ttl.
+func NewAccessIssuer(ring Ring, issuer string, ttl time.Duration, now func() time.Time) *AccessIssuer {
+	return &AccessIssuer{ring: ring, issuer: issuer, ttl: ttl, now: now, parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{Access.method().Alg()}),
 		jwt.WithIssuer(issuer), jwt.WithAudience(authenticated),
 		jwt.WithExpirationRequired(), jwt.WithTimeFunc(now), // not WithIssuedAt: replicas' clocks differ
-	)
-	return &AccessIssuer{key: key, keyID: keyID, issuer: issuer, ttl: ttl, now: now, parser: parser}, nil
+	)}
 }
 
 // TTL returns how long a new token lives.
 func (a *AccessIssuer) TTL() time.Duration { return a.ttl }
 
 // Issue returns a token that speaks for s, and when it expires.
-func (a *AccessIssuer) Issue(s Subject) (secret.Text, time.Time, error) {
+func (a *AccessIssuer) Issue(ctx context.Context, s Subject) (secret.Text, time.Time, error) {
 	now := a.now().Truncate(time.Second)
 	expires := now.Add(a.ttl)
-	t := jwt.NewWithClaims(jwt.SigningMethodES256, claims{
+	signed, err := sign(ctx, a.ring, Access, claims{
 		Issuer: a.issuer, Audience: authenticated, Role: authenticated,
 		Subject: s.UserID, Email: s.Email, SessionID: s.SessionID,
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires), ID: uuid.NewString(),
 	})
-	t.Header["kid"] = a.keyID
-	signed, err := t.SignedString(a.key)
+	return signed, expires, err
+}
+
+// sign returns a JWT of claims under the key of ring that signs now.
+func sign(ctx context.Context, ring Ring, u Use, c jwt.Claims) (secret.Text, error) {
+	key, err := ring.Signing(ctx)
 	if err != nil {
-		return secret.Text{}, time.Time{}, fmt.Errorf("sign access token: %w", err)
+		return secret.Text{}, fmt.Errorf("%s key: %w", u, err)
 	}
-	return secret.New(signed), expires, nil
+	t := jwt.NewWithClaims(u.method(), c)
+	t.Header["kid"] = key.ID
+	signed, err := t.SignedString(key.Private)
+	if err != nil {
+		return secret.Text{}, fmt.Errorf("sign %s token: %w", u, err)
+	}
+	return secret.New(signed), nil
 }
 
 // Verify returns whom a token speaks for, or an error that wraps ErrInvalid. The algorithm is the key's, whatever the
-// token says.
-func (a *AccessIssuer) Verify(raw string) (Subject, error) {
+// token says. An outage of the keys is another error.
+func (a *AccessIssuer) Verify(ctx context.Context, raw string) (Subject, error) {
 	if len(raw) > MaxLen {
 		return Subject{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLen)
 	}
 	var c claims
-	if _, err := a.parser.ParseWithClaims(raw, &c, a.verificationKey); err != nil {
+	var outage error
+	_, err := a.parser.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
+		id, _ := t.Header["kid"].(string)
+		key, err := a.ring.ByID(ctx, id)
+		if err != nil && !errors.Is(err, ErrUnknownKey) {
+			outage = err
+		}
+		return key.Public, err
+	})
+	switch {
+	case outage != nil:
+		return Subject{}, fmt.Errorf("verify access token: %w", outage)
+	case err != nil:
 		return Subject{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if c.Role != authenticated || c.Subject == "" || c.SessionID == "" {
+	case c.Role != authenticated || c.Subject == "" || c.SessionID == "":
 		return Subject{}, fmt.Errorf("%w: not an access token", ErrInvalid)
 	}
 	return Subject{UserID: c.Subject, Email: c.Email, SessionID: c.SessionID}, nil
-}
-
-func (a *AccessIssuer) verificationKey(t *jwt.Token) (any, error) {
-	if t.Header["kid"] != a.keyID {
-		return nil, errors.New("unknown key id")
-	}
-	return &a.key.PublicKey, nil
-}
-
-// ParseAccessKey reads an EC private key on P-256 in PEM, PKCS #8 or SEC 1.
-func ParseAccessKey(text secret.Text) (*ecdsa.PrivateKey, error) {
-	key, err := jwt.ParseECPrivateKeyFromPEM(text.Bytes())
-	if err != nil {
-		return nil, errors.New("not an EC private key in PEM") // the cause could quote the text
-	}
-	return key, nil
-}
-
-// NewAccessKey makes a key and returns it as PEM, in PKCS #8.
-func NewAccessKey() (secret.Text, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("make access token key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return secret.Text{}, fmt.Errorf("encode access token key: %w", err)
-	}
-	return secret.New(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))), nil
 }
