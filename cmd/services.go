@@ -25,6 +25,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/ratelimit/redislimit"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -196,12 +197,12 @@ func (s *services) sessions() (*session.Keeper, error) {
 	return session.NewKeeper(s.db, key, s.cfg.Tokens.RefreshLifetime, time.Now)
 }
 
-func (s *services) sealer() (*idempotency.Sealer, error) {
+func (s *services) sealer() (*seal.Sealer, error) {
 	key, err := s.generated(s.cfg.SealKey, "seal-key", randomSecret)
 	if err != nil {
 		return nil, err
 	}
-	return idempotency.NewSealer(key)
+	return seal.New(key)
 }
 
 // validator returns who judges users' JWTs: the provider, or this process by the keys of the provider at url. An issuer "" is

@@ -73,7 +73,7 @@ type ExchangeCode struct {
 	Purpose   Purpose
 	UserID    string
 	Challenge string    // PKCE S256 of the app; "" for none
-	Identity  *Identity // to link; nil with ToSignIn
+	Identity  *Identity // that signed in, or is to be linked; nil with the code of a new account
 	ExpiresAt time.Time
 }
 
@@ -157,12 +157,12 @@ type Store interface {
 
 	// CreateActionToken keeps a token, and writes requested. It returns ErrNotFound when its user is unknown.
 	CreateActionToken(ctx context.Context, t ActionToken, requested audit.Entry) error
-	// VerifyEmail spends a token of kind mail.VerifyEmail, and notes that the account's e-mail is verified. It returns
+	// VerifyEmail spends a token of kind mail.KindVerifyEmail, and notes that the account's e-mail is verified. It returns
 	// ErrNotFound for a token that is unknown, used, or expired at the time of the entry.
 	VerifyEmail(ctx context.Context, hash [sha256.Size]byte, verified audit.Entry) error
 	// ActionUser returns the account of a token that could be spent at now, else ErrNotFound.
 	ActionUser(ctx context.Context, kind mail.Kind, hash [sha256.Size]byte, now time.Time) (User, error)
-	// ResetPassword spends a token of kind mail.ResetPassword and voids all others of it of the account, sets the password,
+	// ResetPassword spends a token of kind mail.KindResetPassword and voids all others of it of the account, sets the password,
 	// notes that the e-mail is verified, and revokes all sessions. It returns ErrNotFound as VerifyEmail does.
 	ResetPassword(ctx context.Context, hash [sha256.Size]byte, passwordHash string, reset audit.Entry) error
 }

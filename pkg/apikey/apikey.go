@@ -4,6 +4,7 @@ package apikey
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/revocation"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/text"
 )
@@ -21,6 +25,7 @@ import (
 var (
 	ErrInvalidName    = errors.New("the name must be 1 to 100 characters without control characters")
 	ErrUnknownTier    = errors.New("unknown tier")
+	ErrInvalidGrace   = errors.New("the grace period must be 0 to 86400 seconds")
 	ErrTierNotAllowed = errors.New("the account's plan does not include this tier")
 	ErrMalformed      = errors.New("not an API key")
 	ErrExpired        = errors.New("the API key has expired")
@@ -28,9 +33,9 @@ var (
 )
 
 const (
-	maxNameLen  = 100
-	answerTTL   = 24 * time.Hour
-	noteUseWith = time.Minute // how exact LastUsedAt is
+	maxNameLen = 100
+	answerTTL  = 24 * time.Hour
+	pageLen    = 100 // of a listing
 )
 
 // Tier is a plan of accounts and a class of keys.
@@ -43,9 +48,11 @@ type Tier struct {
 // Service issues and verifies the keys of a store.
 type Service struct {
 	store  Store
-	sealer *idempotency.Sealer
+	sealer *seal.Sealer
 	prefix string
 	tiers  []Tier
+	known  *revocation.Cache[[sha256.Size]byte, Key] // by hash
+	uses   uses
 	now    func() time.Time
 	log    *slog.Logger
 }
@@ -53,16 +60,24 @@ type Service struct {
 // Config is what a Service is made of; every field is needed.
 type Config struct {
 	Store  Store
-	Sealer *idempotency.Sealer // of the answers that are kept for retries
+	Sealer *seal.Sealer // of the answers that are kept for retries
 	Prefix string              // of new tokens
 	Tiers  []Tier              // from lowest to highest
 	Now    func() time.Time
+	Feed   revocation.Feed
 	Log    *slog.Logger
 }
 
 // New returns a Service.
 func New(c Config) *Service {
-	return &Service{store: c.Store, sealer: c.Sealer, prefix: c.Prefix, tiers: c.Tiers, now: c.Now, log: c.Log}
+	return &Service{
+		store: c.Store, sealer: c.Sealer, prefix: c.Prefix, tiers: c.Tiers, now: c.Now, log: c.Log,
+		known: revocation.NewCache[[sha256.Size]byte](c.Feed, concerns),
+	}
+}
+
+func concerns(n revocation.Notice, k Key) bool {
+	return n.Kind == revocation.Key && n.ID == k.ID || n.Kind == revocation.User && n.ID == k.UserID
 }
 
 // Request asks for a key.
@@ -71,6 +86,9 @@ type Request struct {
 	Plan           string // of the user
 	Name, Tier     string
 	IdempotencyKey string // equal for all tries of one intent; "" for a try that has no second
+
+	rotates string        // id of the key that is to be replaced; "" for a new one
+	grace   time.Duration // for which that one still works
 }
 
 // Issued is a new key with its token, which is nowhere else.
@@ -105,7 +123,12 @@ func (s *Service) Issue(ctx context.Context, r Request) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	first, err := s.store.CreateKey(ctx, key, quota, issue)
+	first, err := s.store.CreateKey(ctx, key, quota, issue, s.entry(ctx, audit.KeyIssued, key))
+	return s.settle(r, made, first, err)
+}
+
+// settle returns what was made, or the answer of an earlier try.
+func (s *Service) settle(r Request, made Issued, first Issue, err error) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
@@ -113,6 +136,12 @@ func (s *Service) Issue(ctx context.Context, r Request) (Issued, error) {
 		return made, nil
 	}
 	return s.open(r, first)
+}
+
+func (s *Service) entry(ctx context.Context, kind audit.Kind, k Key) audit.Entry {
+	e := audit.New(ctx, s.now().UTC(), kind, k.UserID)
+	e.KeyID, e.Detail = k.ID, k.Tier
+	return e
 }
 
 // kept returns the answer of an earlier try, ErrNotFound when there is none.
@@ -169,7 +198,7 @@ func (s *Service) seal(r Request, made Issued) (Issue, error) {
 	if err != nil {
 		return Issue{}, fmt.Errorf("encode answer: %w", err)
 	}
-	sealed, err := s.sealer.Seal(r.intent(), text)
+	sealed, err := s.sealer.Seal(text, r.intent().What())
 	if err != nil {
 		return Issue{}, fmt.Errorf("seal answer: %w", err)
 	}
@@ -179,7 +208,7 @@ func (s *Service) seal(r Request, made Issued) (Issue, error) {
 }
 
 func (s *Service) open(r Request, issue Issue) (Issued, error) {
-	text, err := s.sealer.Open(r.intent(), issue.Sealed)
+	text, err := s.sealer.Open(issue.Sealed, r.intent().What())
 	if err != nil {
 		return Issued{}, err
 	}
@@ -190,40 +219,40 @@ func (s *Service) open(r Request, issue Issue) (Issued, error) {
 	return Issued{Token: secret.New(a.Token), ID: a.ID, Prefix: a.Prefix, Tier: a.Tier}, nil
 }
 
-func (r Request) fingerprint() [32]byte { return idempotency.Hash(r.Name, r.Tier) }
+func (r Request) fingerprint() [sha256.Size]byte {
+	if r.rotates != "" {
+		return idempotency.Hash("rotate", r.rotates, r.grace.String())
+	}
+	return idempotency.Hash(r.Name, r.Tier)
+}
 
 func (r Request) intent() idempotency.Intent {
 	return idempotency.Intent{Account: r.UserID, Key: idempotency.Hash("issue", r.UserID, r.IdempotencyKey)}
 }
 
 // Verify returns the key of a token. It returns ErrMalformed by the token's shape alone, ErrNotFound, ErrRevoked or
-// ErrExpired.
+// ErrExpired. A key that was good a moment ago is not looked up again, unless it was revoked.
 func (s *Service) Verify(ctx context.Context, token string) (Key, error) {
 	if !wellFormed(s.prefix, token) {
 		return Key{}, ErrMalformed
 	}
-	key, err := s.store.KeyByHash(ctx, hashOf(token))
-	now := s.now().UTC()
-	switch {
-	case err != nil:
+	hash := hashOf(token)
+	key, err := s.known.Get(ctx, hash, func(ctx context.Context) (Key, error) {
+		key, err := s.store.KeyByHash(ctx, hash)
+		if err == nil && !key.RevokedAt.IsZero() {
+			err = ErrRevoked
+		}
+		return key, err
+	})
+	if err != nil {
 		return Key{}, err
-	case !key.RevokedAt.IsZero():
-		return Key{}, ErrRevoked
-	case !key.Live(now):
+	}
+	now := s.now().UTC()
+	if !key.Live(now) {
 		return Key{}, ErrExpired
 	}
-	s.noteUse(ctx, key, now)
+	s.uses.note(key.ID, now)
 	return key, nil
-}
-
-// noteUse writes at most once a minute a key. A use is not refused because it could not be noted.
-func (s *Service) noteUse(ctx context.Context, key Key, now time.Time) {
-	if now.Sub(key.LastUsedAt) < noteUseWith {
-		return
-	}
-	if err := s.store.KeyUsed(ctx, key.ID, now); err != nil {
-		s.log.WarnContext(ctx, "use of key not noted", "key_id", key.ID, "err", err)
-	}
 }
 
 // PerMinute returns how many requests a minute a key of tier may make: none of a tier that is no longer configured.

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/apikey"
-	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/seal"
 )
 
 func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
@@ -179,7 +179,7 @@ func TestAnswersNeedTheSealKey(t *testing.T) {
 	first := r.mustIssue(t, in)
 	conf := r.conf
 	conf.Sealer = newSealer(t, "another seal key of at least 32 bytes")
-	if got, err := apikey.New(conf).Issue(t.Context(), in); !errors.Is(err, idempotency.ErrSealBroken) || got.Token.IsSet() {
+	if got, err := apikey.New(conf).Issue(t.Context(), in); !errors.Is(err, seal.ErrBroken) || got.Token.IsSet() {
 		t.Errorf("Issue() = %v, want ErrSealBroken", err)
 	}
 

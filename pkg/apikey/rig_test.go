@@ -11,7 +11,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
-	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/store"
 )
@@ -53,9 +53,9 @@ func newRig(t testing.TB) rig {
 	return rig{Service: apikey.New(conf), db: db, clock: c, conf: conf}
 }
 
-func newSealer(t testing.TB, key string) *idempotency.Sealer {
+func newSealer(t testing.TB, key string) *seal.Sealer {
 	t.Helper()
-	sealer, err := idempotency.NewSealer(secret.New(key))
+	sealer, err := seal.New(secret.New(key))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ type Key struct {
 	Hash       [sha256.Size]byte
 	Tier       string
 	CreatedAt  time.Time
-	LastUsedAt time.Time // zero before the first use; kept to about a minute
+	LastUsedAt time.Time // zero before the first use; kept to about a quarter of a minute
 	ExpiresAt  time.Time // zero for never
 	RevokedAt  time.Time // zero while the key lives
 }

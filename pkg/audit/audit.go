@@ -12,30 +12,32 @@ type Kind string
 
 // The kinds of entries. A released kind keeps its meaning.
 const (
-	Registered       Kind = "account.registered"
-	Disabled         Kind = "account.disabled"
-	Enabled          Kind = "account.enabled"
-	Deleted          Kind = "account.deleted"
-	PlanSet          Kind = "account.plan_set"
-	SignedIn         Kind = "signin.accepted"
-	SignInRefused    Kind = "signin.refused"
-	SignedOut        Kind = "signout"
-	SessionRevoked   Kind = "session.revoked"
-	SessionReused    Kind = "session.reused" // a refresh token that was used before: the session is revoked
-	PasswordChanged  Kind = "password.changed"
-	PasswordRefused  Kind = "password.refused" // a wrong current password
-	ResetRequested   Kind = "password.reset_requested"
-	ResetDone        Kind = "password.reset"
-	EmailVerified    Kind = "email.verified"
-	IdentityLinked   Kind = "identity.linked"
-	IdentityRefused  Kind = "identity.refused"
-	KeyIssued        Kind = "key.issued"
-	KeyRevoked       Kind = "key.revoked"
-	KeyRotated       Kind = "key.rotated"
-	SigningKeyAdded  Kind = "signing_key.added"
-	SigningKeyGone   Kind = "signing_key.removed"
-	DatabaseAdopted  Kind = "database.adopted"
-	RefusalsOverflow Kind = "refusals.overflow" // more refusals in a minute than are told apart
+	Registered          Kind = "account.registered"
+	Disabled            Kind = "account.disabled"
+	Enabled             Kind = "account.enabled"
+	Deleted             Kind = "account.deleted"
+	PlanSet             Kind = "account.plan_set"
+	SignedIn            Kind = "signin.accepted"
+	SignInRefused       Kind = "signin.refused"
+	RegistrationRefused Kind = "account.refused" // the e-mail has an account
+	SignedOut           Kind = "signout"
+	SessionRevoked      Kind = "session.revoked"
+	SessionReused       Kind = "session.reused" // a refresh token that was used before: the session is revoked
+	PasswordChanged     Kind = "password.changed"
+	PasswordRefused     Kind = "password.refused" // a wrong current password
+	ResetRequested      Kind = "password.reset_requested"
+	VerificationSent    Kind = "email.verification_sent"
+	ResetDone           Kind = "password.reset"
+	EmailVerified       Kind = "email.verified"
+	IdentityLinked      Kind = "identity.linked"
+	IdentityRefused     Kind = "identity.refused"
+	KeyIssued           Kind = "key.issued"
+	KeyRevoked          Kind = "key.revoked"
+	KeyRotated          Kind = "key.rotated"
+	SigningKeyAdded     Kind = "signing_key.added"
+	SigningKeyGone      Kind = "signing_key.removed"
+	DatabaseAdopted     Kind = "database.adopted"
+	RefusalsOverflow    Kind = "refusals.overflow" // more refusals in a minute than are told apart
 )
 
 // Entry is one event, or for refusals all equal ones of a minute.

@@ -27,6 +27,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/signing"
@@ -55,7 +56,7 @@ func newInstallation(t *testing.T) installation {
 	must(t, db.Migrate(t.Context()))
 	keys, err := signing.NewSingleKey([]byte("0123456789abcdef0123456789abcdef"))
 	must(t, err)
-	sealer, err := idempotency.NewSealer(secret.New("a seal key of at least 32 bytes for tests"))
+	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	must(t, err)
 
 	limiter := ratelimit.NewMemory(time.Now)
@@ -76,7 +77,7 @@ func newInstallation(t *testing.T) installation {
 	return installation{sender: out, receiver: in, keys: keys}
 }
 
-func newPapyrus(t *testing.T, db *store.DB, sealer *idempotency.Sealer, limiter ratelimit.Limiter) http.Handler {
+func newPapyrus(t *testing.T, db *store.DB, sealer *seal.Sealer, limiter ratelimit.Limiter) http.Handler {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	pem, err := token.NewAccessKey()

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/seal"
 )
 
 // Lease is how long a claim belongs to the process that made it: longer than a request and the keeping of its answer may
@@ -44,6 +45,12 @@ type Intent struct {
 	Key         [sha256.Size]byte // identifies the intent; see Hash
 	Fingerprint [sha256.Size]byte // what must be equal for two requests to be the same; see Hash
 	TTL         time.Duration     // how long the intent is remembered, from its first claim
+}
+
+// What names the intent to a [seal.Sealer]: its answer can be opened as nothing else.
+func (in Intent) What() string {
+	what := Hash("provisioner sealed answer", in.Account, string(in.Key[:]))
+	return string(what[:])
 }
 
 // Hash returns the SHA-256 of parts, each preceded by its length, so that no two lists of parts collide.
@@ -88,7 +95,7 @@ type Work func(ctx context.Context, upstreamKey string) (answer []byte, err erro
 // Doer runs intents, each at most once to success.
 type Doer struct {
 	store    Store
-	sealer   *Sealer
+	sealer   *seal.Sealer
 	now      func() time.Time
 	tookOver func()
 
@@ -110,7 +117,7 @@ type Option func(*Doer)
 func WithTakeOver(f func()) Option { return func(d *Doer) { d.tookOver = f } }
 
 // NewDoer returns a Doer that keeps its claims in store and its answers sealed by sealer.
-func NewDoer(store Store, sealer *Sealer, now func() time.Time, options ...Option) *Doer {
+func NewDoer(store Store, sealer *seal.Sealer, now func() time.Time, options ...Option) *Doer {
 	d := &Doer{store: store, sealer: sealer, now: now, tookOver: func() {}, flights: make(map[[sha256.Size]byte]*flight)}
 	for _, option := range options {
 		option(d)
@@ -180,7 +187,7 @@ func (d *Doer) run(ctx context.Context, in Intent, work Work) ([]byte, error) {
 		return nil, err
 	}
 	if claim.Answer != nil {
-		return d.sealer.Open(in, claim.Answer)
+		return d.sealer.Open(claim.Answer, in.What())
 	}
 
 	answer, err := work(ctx, claim.UpstreamKey)
@@ -220,7 +227,7 @@ func (d *Doer) complete(ctx context.Context, c Claim, answer []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 
-	sealed, err := d.sealer.Seal(c.Intent, answer)
+	sealed, err := d.sealer.Seal(answer, c.Intent.What())
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/store"
 )
@@ -30,9 +31,9 @@ type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
 
-func newSealer(t *testing.T) *idempotency.Sealer {
+func newSealer(t *testing.T) *seal.Sealer {
 	t.Helper()
-	sealer, err := idempotency.NewSealer(secret.New("a seal key of at least 32 bytes for tests"))
+	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/idempotency"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -97,7 +98,7 @@ func newRig(t *testing.T, users validator, keys issuer) *rig {
 // newRigOver returns a rig that admits nonces to a store of its own.
 func newRigOver(t *testing.T, db *store.DB, nonces replay.Store, users validator, keys issuer) *rig {
 	t.Helper()
-	sealer, err := idempotency.NewSealer(secret.New("a seal key of at least 32 bytes for tests"))
+	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	if err != nil {
 		t.Fatal(err)
 	}

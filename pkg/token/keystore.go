@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -20,13 +21,6 @@ const reloadAfter = 15 * time.Second
 
 // retryAfter is how long a process leaves a store alone that failed.
 const retryAfter = time.Second
-
-// Sealer keeps private keys from whoever reads the database.
-type Sealer interface {
-	SealKey(id string, key secret.Text) ([]byte, error)
-	// OpenKey returns an error for what was sealed under another key or for another id.
-	OpenKey(id string, sealed []byte) (secret.Text, error)
-}
 
 // Keystore is a Ring of keys that are kept in a store, and rotated there. The first key is the configured one, or where none
 // is configured made in the store when it is first needed.
@@ -46,7 +40,7 @@ type storedPair struct {
 // KeystoreConfig is what a Keystore is made of; every field but Base and Previous is needed.
 type KeystoreConfig struct {
 	Store    Store
-	Sealer   Sealer
+	Sealer   *seal.Sealer // of the private keys
 	Use      Use
 	TTL      time.Duration // of the tokens
 	Base     *Key          // the configured key, which signs until another is rotated in
@@ -168,13 +162,15 @@ func (k *Keystore) open(s StoredKey) (storedPair, error) {
 			return storedPair{s, p.key}, nil
 		}
 	}
-	pem, err := k.Sealer.OpenKey(s.ID, s.Sealed)
+	pem, err := k.Sealer.Open(s.Sealed, sealedAs(s.ID))
 	if err != nil {
 		return storedPair{}, fmt.Errorf("open signing key %s: is SEAL_KEY the one that it was stored with? %w", s.ID, err)
 	}
-	key, err := ParseKey(k.Use, s.ID, pem)
+	key, err := ParseKey(k.Use, s.ID, secret.New(string(pem)))
 	return storedPair{s, key}, err
 }
+
+func sealedAs(keyID string) string { return "provisioner signing key " + keyID }
 
 // first makes the first key. It signs at once: nobody can have cached a JWKS without it.
 func (k *Keystore) first(ctx context.Context) ([]storedPair, error) {
@@ -191,7 +187,7 @@ func (k *Keystore) add(ctx context.Context, seen []string, published, signs time
 		return err
 	}
 	id := uuid.NewString()
-	sealed, err := k.Sealer.SealKey(id, pem)
+	sealed, err := k.Sealer.Seal(pem.Bytes(), sealedAs(id))
 	if err != nil {
 		return fmt.Errorf("seal signing key: %w", err)
 	}

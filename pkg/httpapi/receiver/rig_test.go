@@ -22,6 +22,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/idempotency"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -105,7 +106,7 @@ func newRig(t *testing.T, db *store.DB, s setUp) rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealer, err := idempotency.NewSealer(secret.New("a seal key of at least 32 bytes for tests"))
+	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
-	"github.com/provisioner/provisioner/pkg/idempotency"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
+	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -72,7 +72,7 @@ func newRig(t testing.TB, auth ratelimit.Limit) rig {
 	must(t, err)
 	sessions, err := session.NewKeeper(db, secret.New("a refresh token key of 32 bytes!"), 30*day, c.now)
 	must(t, err)
-	sealer, err := idempotency.NewSealer(secret.New("a seal key of at least 32 bytes for tests"))
+	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	must(t, err)
 
 	keys := apikey.New(apikey.Config{Store: db, Sealer: sealer, Prefix: "obtk_", Tiers: tiers, Now: c.now, Log: log})
