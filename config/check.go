@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,9 +13,11 @@ func (l *loader) check() {
 	l.checkKeyring()
 	l.checkReceiver()
 	l.checkOrigins()
-	l.checkAccessKey()
+	l.readKeyFiles()
 	l.checkPostgres()
 	l.checkPowerSync()
+	l.checkMail()
+	l.checkProvider()
 	l.checkBound()
 }
 
@@ -110,29 +111,6 @@ func (l *loader) warnExposed(name string, origins []string) {
 	}
 }
 
-// checkAccessKey reads ACCESS_JWT_PRIVATE_KEY_FILE.
-func (l *loader) checkAccessKey() {
-	const name = "ACCESS_JWT_PRIVATE_KEY_FILE"
-	t := &l.config.Tokens
-	if t.AccessKeyFile == "" {
-		return
-	}
-	row, _ := find(name)
-	if l.given("ACCESS_JWT_PRIVATE_KEY") {
-		l.fault(Fault{name, "is set beside ACCESS_JWT_PRIVATE_KEY", "set one of them"})
-		return
-	}
-	data, err := readFile(t.AccessKeyFile)
-	if err == nil {
-		if t.AccessKey, err = parsePrivateKey(string(data)); err != nil {
-			err = errors.New("names a file that " + err.Error())
-		}
-	}
-	if err != nil {
-		l.fault(Fault{name, err.Error() + " (" + l.source(name) + ")", row.remedy()})
-	}
-}
-
 // checkPostgres requires what is generated beside an SQLite file: replicas must share it.
 func (l *loader) checkPostgres() {
 	if l.config.Database.Engine != Postgres {
@@ -161,6 +139,45 @@ func (l *loader) checkPowerSync() {
 			"POWERSYNC_SERVICE_URL", "names a PowerSync Service, which cannot replicate from SQLite",
 			"set DATABASE_URL to postgres://…, or leave POWERSYNC_SERVICE_URL out for the embedded one",
 		})
+	}
+}
+
+// checkMail requires what a mail server alone does not say.
+func (l *loader) checkMail() {
+	m := l.config.SMTP
+	if m.Host == "" {
+		return
+	}
+	if m.FromEmail == "" {
+		l.missing("SMTP_FROM_EMAIL")
+	}
+	if l.config.AppURL == nil && !l.bad["APP_PUBLIC_BASE_URL"] {
+		l.missing("APP_PUBLIC_BASE_URL")
+	}
+	if m.Username == "" && m.Password.IsSet() {
+		l.missing("SMTP_USERNAME")
+	}
+}
+
+// checkProvider wants both halves of a client, and a base URL that cookies of a sign-in are safe on.
+func (l *loader) checkProvider() {
+	p := l.config.Provider
+	switch {
+	case p.ClientID == "" && !p.ClientSecret.IsSet():
+		return
+	case p.ClientID == "":
+		l.missing("GOOGLE_OAUTH_CLIENT_ID")
+	case !p.ClientSecret.IsSet():
+		l.missing("GOOGLE_OAUTH_CLIENT_SECRET")
+	}
+	if base := l.config.PublicBaseURL; base != nil && base.Scheme != "https" && !isLoopback(base.Hostname()) {
+		l.fault(Fault{
+			"PUBLIC_BASE_URL", "is plain http (" + l.source("PUBLIC_BASE_URL") + "), on which a sign-in with a provider could be stolen",
+			"use https, or take GOOGLE_OAUTH_CLIENT_ID out",
+		})
+	}
+	if issuer := p.Issuer; issuer != nil && issuer.Scheme != "https" && !isLoopback(issuer.Hostname()) {
+		l.fault(Fault{"OIDC_ISSUER", "is plain http (" + l.source("OIDC_ISSUER") + ")", "use https"})
 	}
 }
 

@@ -60,14 +60,20 @@ type Config struct {
 	Tiers           []Tier // from lowest to highest, at least one
 	APIKeyPrefix    string
 	PublicBaseURL   *url.URL // papyrus, as clients reach it; no trailing slash
-	PowerSyncURL    *url.URL // the PowerSync Service; no trailing slash
+	APIPrefix       string   // "/v1"
 	Tokens          Tokens
 	PasswordProfile PasswordProfile
+	Hashing         Hashing
+	AuditRetention  time.Duration
+	AppURL          *url.URL // the app, as users reach it; nil unless mail is sent
+	SMTP            SMTP
+	Provider        Provider
+	PowerSync       PowerSync
 }
 
 // ExternalPowerSync reports whether POWERSYNC_SERVICE_URL names a PowerSync Service other than the embedded one.
 func (c *Config) ExternalPowerSync() bool {
-	return c.PowerSyncURL != nil && c.PublicBaseURL != nil && c.PowerSyncURL.String() != c.PublicBaseURL.String()
+	return c.PowerSync.URL != nil && c.PublicBaseURL != nil && c.PowerSync.URL.String() != c.PublicBaseURL.String()
 }
 
 // Addr holds the addresses to listen on, each host:port; an empty host is every interface, port 0 a free one.
@@ -144,7 +150,8 @@ type Database struct {
 	URL    secret.Text // Postgres: the connection URL
 	Path   string      // SQLite: the file
 
-	AutoMigrate bool // bring the schema up to date at the start
+	AutoMigrate bool  // bring the schema up to date at the start
+	MaxConns    int64 // Postgres: at most so many connections
 }
 
 // Engine is a kind of database.
@@ -170,6 +177,45 @@ type Tokens struct {
 	RefreshKey      secret.Text // at least 32 bytes; unset only with SQLite
 	AccessKey       secret.Text // PEM of a P-256 private key; unset only with SQLite
 	AccessKeyFile   string      // where AccessKey was read from; "" when it was given itself
+}
+
+// Hashing is what a password hash costs.
+type Hashing struct {
+	Memory int64 // of one, in KiB
+	Time   int64 // passes of one
+	Budget int64 // memory of all together, in KiB; 0 means what the machine allows
+}
+
+// SMTP is the mail server. An empty Host sends no mail.
+type SMTP struct {
+	Host      string
+	Port      int64
+	Username  string
+	Password  secret.Text
+	FromEmail string
+	FromName  string
+	TLS       string // starttls, tls or none
+}
+
+// Provider is the OpenID provider to sign in with. An empty ClientID means none.
+type Provider struct {
+	ClientID     string
+	ClientSecret secret.Text
+	Issuer       *url.URL
+	Redirects    []string // where sign-ins may end, beside the built-in places
+}
+
+// PowerSync says where devices sync, and with which tokens.
+type PowerSync struct {
+	URL             *url.URL    // the PowerSync Service; no trailing slash
+	Key             secret.Text // PEM of an RSA private key; unset for a generated one
+	KeyFile         string      // where Key was read from; "" when it was given itself
+	KeyID           string      // "" for the thumbprint
+	PreviousKey     string      // PEM of an RSA public key; "" for none
+	PreviousKeyFile string
+	PreviousKeyID   string
+	Audience        string // "" gives out no tokens
+	Lifetime        time.Duration
 }
 
 // PasswordProfile is a policy for new passwords.

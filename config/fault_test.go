@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/pkg/token"
 )
 
 // newPEM returns a fresh P-256 private key.
@@ -32,6 +34,24 @@ func pemOf(t *testing.T, curve elliptic.Curve) string {
 		t.Fatal(err)
 	}
 	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// newRSA returns a private key for PowerSync tokens and its public half.
+func newRSA(t *testing.T) (private, public string) {
+	t.Helper()
+	made, err := token.NewKey(token.PowerSync)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := token.ParseKey(token.PowerSync, "", made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made.Reveal(), string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 func newFile(t *testing.T, content string) string {
@@ -117,6 +137,20 @@ func TestFaults(t *testing.T) {
 		{"access key file missing", All, all("ACCESS_JWT_PRIVATE_KEY_FILE", "none.pem"), "ACCESS_JWT_PRIVATE_KEY_FILE cannot be read: no such file"},
 		{"secrets directory missing", All, all("SECRETS_DIR", "none"), "SECRETS_DIR cannot be read: no such file"},
 		{"PowerSync Service beside SQLite", All, all("POWERSYNC_SERVICE_URL", "https://ps.example.com"), "POWERSYNC_SERVICE_URL names a PowerSync Service, which cannot replicate from SQLite"},
+		{"a prefix without slash", All, all("API_PREFIX", "v1"), "API_PREFIX is not a path such as /v1"},
+		{"a prefix over the Supabase API", All, all("API_PREFIX", "/auth/v1"), "API_PREFIX begins with /auth or /functions"},
+		{"hashes cheaper than OWASP's", All, all("PASSWORD_HASH_MEMORY", "4096"), "PASSWORD_HASH_MEMORY is not a whole number from 19456"},
+		{"a mail server without sender", All, all("SMTP_HOST", "h", "APP_PUBLIC_BASE_URL", "https://a.example.com"), "SMTP_FROM_EMAIL is not set"},
+		{"a mail server without app", All, all("SMTP_HOST", "h", "SMTP_FROM_EMAIL", "p@example.com"), "APP_PUBLIC_BASE_URL is not set"},
+		{"a mail password without user", All, all("SMTP_HOST", "h", "SMTP_PASSWORD", hush), "SMTP_USERNAME is not set"},
+		{"unknown protection of mail", All, all("SMTP_TLS", "maybe"), "SMTP_TLS is none of starttls, tls, none"},
+		{"a provider's client without secret", All, all("GOOGLE_OAUTH_CLIENT_ID", "id"), "GOOGLE_OAUTH_CLIENT_SECRET is not set"},
+		{"a provider's secret without client", All, all("GOOGLE_OAUTH_CLIENT_SECRET", hush), "GOOGLE_OAUTH_CLIENT_ID is not set"},
+		{"sign-in with a provider over plain http", All, all("GOOGLE_OAUTH_CLIENT_ID", "id", "GOOGLE_OAUTH_CLIENT_SECRET", hush, "PUBLIC_BASE_URL", "http://p.example.com"), "PUBLIC_BASE_URL is plain http"},
+		{"a provider over plain http", All, all("GOOGLE_OAUTH_CLIENT_ID", "id", "GOOGLE_OAUTH_CLIENT_SECRET", hush, "OIDC_ISSUER", "http://op.example.com"), "OIDC_ISSUER is plain http"},
+		{"PowerSync key that is not RSA", All, all("POWERSYNC_JWT_PRIVATE_KEY", newPEM(t)), "POWERSYNC_JWT_PRIVATE_KEY is no RSA private key"},
+		{"PowerSync key file of junk", All, all("POWERSYNC_JWT_PRIVATE_KEY_FILE", newFile(t, hush)), "POWERSYNC_JWT_PRIVATE_KEY_FILE names a file that is no RSA private key"},
+		{"previous PowerSync key of junk", All, all("POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY", hush), "POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY is no RSA public key"},
 		{"Postgres without seal key", Receiver, senderEnv("DATABASE_URL", postgres), "SEAL_KEY is not set, which Postgres requires"},
 		{"Postgres without refresh key", All, all("DATABASE_URL", postgres, "SEAL_KEY", long, "ACCESS_JWT_PRIVATE_KEY", newPEM(t)), "REFRESH_TOKEN_KEY is not set, which Postgres requires"},
 		{"Postgres without access key", Papyrus, all("DATABASE_URL", postgres, "SEAL_KEY", long, "REFRESH_TOKEN_KEY", long), "ACCESS_JWT_PRIVATE_KEY is not set, which Postgres requires"},

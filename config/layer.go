@@ -14,7 +14,8 @@ import (
 // maxFile bounds what is read of any configuration file, in bytes.
 const maxFile = 1 << 20
 
-// layer is one place that values come from. Empty values are left out: they count as not set, everywhere.
+// layer is one place that values come from. Empty values are left out: they count as not set, everywhere, but for settings
+// of which they are a value.
 type layer struct {
 	label  string // "environment"
 	values map[string]string
@@ -183,9 +184,9 @@ func secretNames(dir string) ([]string, error) {
 func (l *loader) fileLayer(label string, values map[string]string) layer {
 	known := layer{label: label, values: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if _, ok := find(name); !ok {
+		if row, ok := find(name); !ok {
 			l.unknown(label, name)
-		} else if values[name] != "" {
+		} else if values[name] != "" || row.blank {
 			known.values[name] = values[name]
 		}
 	}

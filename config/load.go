@@ -21,7 +21,7 @@ type Options struct {
 }
 
 // Load reads every layer (flags, environment, secret files, .dev.vars, Wrangler's [vars], defaults: the first that has a
-// value counts; an empty value counts as none) and returns the configuration of o.Service. If anything is wrong the error
+// value counts; an empty value counts as none, but for settings of which it is a value) and returns the configuration of o.Service. If anything is wrong the error
 // is a [Faults] with every fault at once, and the Config is nil. The Report is there in any case.
 func Load(o Options) (*Config, *Report, error) {
 	l := read(o)
@@ -41,7 +41,9 @@ func read(o Options) *loader {
 	}
 	l.config.DataDir = l.resolve(l.config.DataDir)
 	l.config.SecretsDir = l.resolve(l.config.SecretsDir)
-	l.config.Tokens.AccessKeyFile = l.resolve(l.config.Tokens.AccessKeyFile)
+	for _, file := range keyFiles {
+		*file.path(l.config) = l.resolve(*file.path(l.config))
+	}
 	l.config.Database.Path = l.resolve(l.config.Database.Path)
 	return l
 }
@@ -122,7 +124,7 @@ func (l *loader) readFlags() layer {
 func (l *loader) readEnvironment() layer {
 	environment := layer{label: envLayer, values: map[string]string{}}
 	for _, row := range settings {
-		if text, ok := l.lookupEnv(row.name); ok && text != "" {
+		if text, ok := l.lookupEnv(row.name); ok && (text != "" || row.blank) {
 			environment.values[row.name] = text
 		}
 	}
@@ -148,7 +150,7 @@ func (l *loader) apply(row setting) {
 	if row.secret && source != defaultSource {
 		shown = "configured"
 	}
-	if text != "" {
+	if text != "" || row.blank {
 		if err := row.set(l.config, text); err != nil {
 			l.fault(Fault{row.name, err.Error() + " (" + source + ")", row.remedy()})
 			shown = "(invalid)"

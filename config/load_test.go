@@ -3,11 +3,13 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +93,7 @@ func mustURL(t *testing.T, text string) *url.URL {
 
 func TestEverySettingReachesItsField(t *testing.T) {
 	key, mounted := newPEM(t), t.TempDir()
+	private, public := newRSA(t)
 	rows := []struct {
 		setting, text string
 		service       Service
@@ -108,7 +111,7 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		{"PAPYRUS_ADDR", "0.0.0.0:3", All, func(c *Config) any { return c.Addr.Papyrus }, "0.0.0.0:3"},
 		{"ADMIN_ADDR", "localhost:4", All, func(c *Config) any { return c.Addr.Admin }, "localhost:4"},
 		{"PUBLIC_BASE_URL", "https://p.example.com/", All, func(c *Config) any { return c.PublicBaseURL }, mustURL(t, "https://p.example.com")},
-		{"DATABASE_URL", "sqlite:/tmp/x.db", All, func(c *Config) any { return c.Database }, Database{Engine: SQLite, Path: "/tmp/x.db", AutoMigrate: true}},
+		{"DATABASE_URL", "sqlite:/tmp/x.db", All, func(c *Config) any { return c.Database }, Database{Engine: SQLite, Path: "/tmp/x.db", AutoMigrate: true, MaxConns: 16}},
 		{"AUTO_MIGRATE", "false", All, func(c *Config) any { return c.Database.AutoMigrate }, false},
 		{"REDIS_URL", "rediss://:pw@r:6379/0", All, func(c *Config) any { return c.RedisURL }, secret.New("rediss://:pw@r:6379/0")},
 		{"SEAL_KEY", long, All, func(c *Config) any { return c.SealKey }, secret.New(long)},
@@ -145,7 +148,38 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		{"ACCESS_JWT_PRIVATE_KEY", key, All, func(c *Config) any { return c.Tokens.AccessKey }, secret.New(key)},
 		{"ACCESS_JWT_PRIVATE_KEY_FILE", newFile(t, key), All, func(c *Config) any { return c.Tokens.AccessKey }, secret.New(key)},
 		{"PASSWORD_PROFILE", "nist-800-63b-4", All, func(c *Config) any { return c.PasswordProfile }, PasswordNIST},
-		{"POWERSYNC_SERVICE_URL", "http://localhost:8080", All, func(c *Config) any { return c.PowerSyncURL }, mustURL(t, "http://localhost:8080")},
+		{"API_PREFIX", "/api/v1/", All, func(c *Config) any { return c.APIPrefix }, "/api/v1"},
+		{"DATABASE_MAX_CONNECTIONS", "40", All, func(c *Config) any { return c.Database.MaxConns }, int64(40)},
+		{"PASSWORD_HASH_MEMORY", "47104", All, func(c *Config) any { return c.Hashing.Memory }, int64(47104)},
+		{"PASSWORD_HASH_TIME", "3", All, func(c *Config) any { return c.Hashing.Time }, int64(3)},
+		{"PASSWORD_MEMORY_BUDGET", "65536", All, func(c *Config) any { return c.Hashing.Budget }, int64(65536)},
+		{"AUDIT_RETENTION", "720h", All, func(c *Config) any { return c.AuditRetention }, 30 * day},
+		{"APP_PUBLIC_BASE_URL", "https://app.example.com/", All, func(c *Config) any { return c.AppURL }, mustURL(t, "https://app.example.com")},
+		{"SMTP_HOST", "mail.example.com", All, func(c *Config) any { return c.SMTP.Host }, "mail.example.com"},
+		{"SMTP_PORT", "465", All, func(c *Config) any { return c.SMTP.Port }, int64(465)},
+		{"SMTP_USERNAME", "u", All, func(c *Config) any { return c.SMTP.Username }, "u"},
+		{"SMTP_PASSWORD", "pw", All, func(c *Config) any { return c.SMTP.Password }, secret.New("pw")},
+		{"SMTP_FROM_EMAIL", "p@example.com", All, func(c *Config) any { return c.SMTP.FromEmail }, "p@example.com"},
+		{"SMTP_FROM_NAME", "Papyrus", All, func(c *Config) any { return c.SMTP.FromName }, "Papyrus"},
+		{"SMTP_TLS", "tls", All, func(c *Config) any { return c.SMTP.TLS }, "tls"},
+		{"GOOGLE_OAUTH_CLIENT_ID", "id", All, func(c *Config) any { return c.Provider.ClientID }, "id"},
+		{"GOOGLE_OAUTH_CLIENT_SECRET", "s", All, func(c *Config) any { return c.Provider.ClientSecret }, secret.New("s")},
+		{"OIDC_ISSUER", "http://localhost:9000", All, func(c *Config) any { return c.Provider.Issuer }, mustURL(t, "http://localhost:9000")},
+		{"OAUTH_ALLOWED_REDIRECTS", "app://a/b, https://c/d", All, func(c *Config) any { return c.Provider.Redirects }, []string{"app://a/b", "https://c/d"}},
+		{"POWERSYNC_SERVICE_URL", "http://localhost:8080", All, func(c *Config) any { return c.PowerSync.URL }, mustURL(t, "http://localhost:8080")},
+		{"POWERSYNC_JWT_PRIVATE_KEY", private, All, func(c *Config) any { return c.PowerSync.Key }, secret.New(private)},
+		{"POWERSYNC_JWT_PRIVATE_KEY_FILE", newFile(t, private), All, func(c *Config) any { return c.PowerSync.Key }, secret.New(private)},
+		{"POWERSYNC_JWT_KEY_ID", "k2", All, func(c *Config) any { return c.PowerSync.KeyID }, "k2"},
+		{"POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY", public, All, func(c *Config) any { return c.PowerSync.PreviousKey }, strings.TrimSpace(public)},
+		{"POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY_FILE", newFile(t, public), All, func(c *Config) any { return c.PowerSync.PreviousKey }, public},
+		{"POWERSYNC_JWT_PREVIOUS_KEY_ID", "k1", All, func(c *Config) any { return c.PowerSync.PreviousKeyID }, "k1"},
+		{"POWERSYNC_JWT_AUDIENCE", "", All, func(c *Config) any { return c.PowerSync.Audience }, ""},
+		{"POWERSYNC_TOKEN_EXPIRE_MINUTES", "10", All, func(c *Config) any { return c.PowerSync.Lifetime }, 10 * time.Minute},
+	}
+	companions := map[string]map[string]string{ // that a setting does not go without
+		"SMTP_HOST":                  {"SMTP_FROM_EMAIL": "p@example.com", "APP_PUBLIC_BASE_URL": "https://app.example.com"},
+		"GOOGLE_OAUTH_CLIENT_ID":     {"GOOGLE_OAUTH_CLIENT_SECRET": "s"},
+		"GOOGLE_OAUTH_CLIENT_SECRET": {"GOOGLE_OAUTH_CLIENT_ID": "id"},
 	}
 	covered := map[string]bool{}
 	for _, tt := range rows {
@@ -158,6 +192,7 @@ func TestEverySettingReachesItsField(t *testing.T) {
 			if tt.setting == "SIGNING_KEYS" {
 				delete(env, "SHARED_SECRET")
 			}
+			maps.Copy(env, companions[tt.setting])
 			env[tt.setting] = tt.text
 			c, _ := fixture{service: tt.service, env: env}.mustLoad(t)
 			if diff := cmp.Diff(tt.want, tt.field(c), byValue); diff != "" {
@@ -184,11 +219,14 @@ func TestDefaults(t *testing.T) {
 		Supabase:     Supabase{Validation: ValidateRemote},
 		Origins:      Origins{local, local},
 		Limits:       Limits{65536, Rate{100, 10 * time.Minute}, Rate{120, time.Minute}},
-		Database:     Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "provisioner.db"), AutoMigrate: true},
+		Database:     Database{Engine: SQLite, Path: filepath.Join(c.DataDir, "provisioner.db"), AutoMigrate: true, MaxConns: 16},
 		Tiers:        []Tier{{"new", 3, 60}, {"pro", 25, 600}}, APIKeyPrefix: "obtk_", EventRetention: 720 * time.Hour,
-		PublicBaseURL: mustURL(t, "http://localhost:8080"), PowerSyncURL: mustURL(t, "http://localhost:8080"),
+		PublicBaseURL: mustURL(t, "http://localhost:8080"), APIPrefix: "/v1",
 		Tokens:          Tokens{AccessLifetime: time.Hour, RefreshLifetime: 30 * day},
-		PasswordProfile: PasswordDefault,
+		PasswordProfile: PasswordDefault, Hashing: Hashing{Memory: 19456, Time: 2}, AuditRetention: 365 * day,
+		SMTP:      SMTP{Port: 587, TLS: "starttls"},
+		Provider:  Provider{Issuer: mustURL(t, "https://accounts.google.com")},
+		PowerSync: PowerSync{URL: mustURL(t, "http://localhost:8080"), Audience: "powersync", Lifetime: 5 * time.Minute},
 	}
 	if diff := cmp.Diff(want, c, byValue); diff != "" {
 		t.Error(diff)

@@ -109,12 +109,30 @@ func parseUnits(unit, most time.Duration) func(string) (time.Duration, error) {
 
 func parseBodyLimit(text string) (int64, error) { return parseInt(text, maxBodyLimit) }
 
-func parseInt(text string, most int64) (int64, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 1 || n > most {
-		return 0, fmt.Errorf("is not a whole number from 1 to %d", most)
+func parseInt(text string, most int64) (int64, error) { return parseIntWithin(1, most)(text) }
+
+func parseIntWithin(least, most int64) func(string) (int64, error) {
+	return func(text string) (int64, error) {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("is not a whole number from %d to %d", least, most)
+		}
+		return n, nil
 	}
-	return n, nil
+}
+
+var apiPrefix = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)
+
+// parsePrefix reads the beginning of paths; those of the Supabase API stay its own.
+func parsePrefix(text string) (string, error) {
+	text = strings.TrimRight(text, "/")
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(text, "/"), "/"); {
+	case !apiPrefix.MatchString(text):
+		return "", errors.New("is not a path such as /v1")
+	case first == "auth" || first == "functions":
+		return "", errors.New("begins with /auth or /functions, where the Supabase API is")
+	}
+	return text, nil
 }
 
 func parseRate(text string) (Rate, error) {

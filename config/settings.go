@@ -18,7 +18,8 @@ type setting struct {
 	required Service                     // the services that do not start without it
 	secret   bool                        // never shown, no flag: process arguments are visible to others
 	live     bool                        // Reload reads it again
-	set      func(*Config, string) error // parses a non-empty text; the error completes "NAME …"
+	blank    bool                        // the empty text is a value: elsewhere it counts as not set
+	set      func(*Config, string) error // parses a text, non-empty unless blank; the error completes "NAME …"
 }
 
 // kind names the form of a value in the documentation.

@@ -30,6 +30,9 @@ var groups = []group{
 	{"Clients and limits", clientRows},
 	{"API keys and events", keyRows},
 	{"Accounts and tokens", accountRows},
+	{"Mail", mailRows},
+	{"Sign-in with a provider", providerRows},
+	{"PowerSync", powerSyncRows},
 }
 
 var processRows = []setting{
@@ -93,6 +96,11 @@ var listeningRows = []setting{
 		help: "papyrus's base URL as clients reach it",
 		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.PublicBaseURL }),
 	},
+	{
+		name: "API_PREFIX", kind: text, def: "/v1", users: Papyrus | All,
+		help: "what the paths of papyrus's own API begin with",
+		set:  into(parsePrefix, func(c *Config) *string { return &c.APIPrefix }),
+	},
 }
 
 var dataRows = []setting{
@@ -107,6 +115,11 @@ var dataRows = []setting{
 		name: "AUTO_MIGRATE", kind: boolean, def: "true", users: storing,
 		help: "brings the database's schema up to date at the start",
 		set:  into(parseBool, func(c *Config) *bool { return &c.Database.AutoMigrate }),
+	},
+	{
+		name: "DATABASE_MAX_CONNECTIONS", kind: number, def: "16", users: storing,
+		help: "how many connections to Postgres a process opens at most; all replicas together must stay below max_connections",
+		set:  into(parseIntWithin(2, 1000), func(c *Config) *int64 { return &c.Database.MaxConns }),
 	},
 	{
 		name: "REDIS_URL", kind: webURL, users: Sender | Papyrus | All, secret: true,
@@ -290,9 +303,140 @@ var accountRows = []setting{
 		set:  into(oneOf(PasswordDefault, PasswordNIST), func(c *Config) *PasswordProfile { return &c.PasswordProfile }),
 	},
 	{
+		name: "PASSWORD_HASH_MEMORY", kind: number, def: "19456", users: Papyrus | All,
+		help: "memory of one argon2id hash, in KiB, at least 19456; when raised, passwords are hashed anew as their users sign in",
+		set:  into(parseIntWithin(19456, 1<<20), func(c *Config) *int64 { return &c.Hashing.Memory }),
+	},
+	{
+		name: "PASSWORD_HASH_TIME", kind: number, def: "2", users: Papyrus | All,
+		help: "passes of one argon2id hash, at least 2",
+		set:  into(parseIntWithin(2, 16), func(c *Config) *int64 { return &c.Hashing.Time }),
+	},
+	{
+		name: "PASSWORD_MEMORY_BUDGET", kind: number, users: Papyrus | All,
+		defNote: "one hash a processor, and at most a quarter of the container's memory",
+		help:    "memory of all hashes under way together, in KiB; sign-ins beyond it wait, then get 503",
+		set:     into(parseIntWithin(19456, 1<<30), func(c *Config) *int64 { return &c.Hashing.Budget }),
+	},
+	{
+		name: "AUDIT_RETENTION", kind: duration, def: "8760h", users: Papyrus | All,
+		help: "how long audit entries are kept",
+		set:  into(parseDuration(24*time.Hour), func(c *Config) *time.Duration { return &c.AuditRetention }),
+	},
+}
+
+var mailRows = []setting{
+	{
+		name: "APP_PUBLIC_BASE_URL", kind: webURL, users: Papyrus | All,
+		help: "the app's base URL, to which the links in mail lead",
+		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.AppURL }),
+	},
+	{
+		name: "SMTP_HOST", kind: text, users: Papyrus | All,
+		help: "the mail server; without it no mail is sent",
+		set:  into(parseText, func(c *Config) *string { return &c.SMTP.Host }),
+	},
+	{
+		name: "SMTP_PORT", kind: number, def: "587", users: Papyrus | All,
+		help: "the mail server's port",
+		set:  into(parseIntWithin(1, 65535), func(c *Config) *int64 { return &c.SMTP.Port }),
+	},
+	{
+		name: "SMTP_USERNAME", kind: text, users: Papyrus | All,
+		help: "whom to sign in to the mail server as",
+		set:  into(parseText, func(c *Config) *string { return &c.SMTP.Username }),
+	},
+	{
+		name: "SMTP_PASSWORD", kind: text, users: Papyrus | All, secret: true,
+		help: "the password of SMTP_USERNAME",
+		set:  into(parseSecret, func(c *Config) *secret.Text { return &c.SMTP.Password }),
+	},
+	{
+		name: "SMTP_FROM_EMAIL", kind: text, users: Papyrus | All,
+		help: "the address that mail comes from",
+		set:  into(parseText, func(c *Config) *string { return &c.SMTP.FromEmail }),
+	},
+	{
+		name: "SMTP_FROM_NAME", kind: text, users: Papyrus | All,
+		help: "the name that mail comes from",
+		set:  into(parseText, func(c *Config) *string { return &c.SMTP.FromName }),
+	},
+	{
+		name: "SMTP_TLS", kind: choice, def: "starttls", users: Papyrus | All,
+		help: "starttls (always, never without), tls (from the first byte) or none (for a server on this machine)",
+		set:  into(oneOf("starttls", "tls", "none"), func(c *Config) *string { return &c.SMTP.TLS }),
+	},
+}
+
+var providerRows = []setting{
+	{
+		name: "GOOGLE_OAUTH_CLIENT_ID", kind: text, users: Papyrus | All,
+		help: "the client id at Google, or at the provider of OIDC_ISSUER; without it nobody signs in that way",
+		set:  into(parseText, func(c *Config) *string { return &c.Provider.ClientID }),
+	},
+	{
+		name: "GOOGLE_OAUTH_CLIENT_SECRET", kind: text, users: Papyrus | All, secret: true,
+		help: "the client secret at the provider",
+		set:  into(parseSecret, func(c *Config) *secret.Text { return &c.Provider.ClientSecret }),
+	},
+	{
+		name: "OIDC_ISSUER", kind: webURL, def: "https://accounts.google.com", users: Papyrus | All,
+		help: "the OpenID Connect provider",
+		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.Provider.Issuer }),
+	},
+	{
+		name: "OAUTH_ALLOWED_REDIRECTS", kind: list, users: Papyrus | All,
+		help: "where sign-ins may end beside papyrus://auth/callback, http://localhost:43821/auth/callback and /auth/callback of CORS_ORIGINS",
+		set:  into(parseList, func(c *Config) *[]string { return &c.Provider.Redirects }),
+	},
+}
+
+var powerSyncRows = []setting{
+	{
 		name: "POWERSYNC_SERVICE_URL", kind: webURL, users: Papyrus | All,
 		computed: defaultPowerSync, defNote: "`PUBLIC_BASE_URL`: the embedded one",
 		help: "the base URL of a PowerSync Service",
-		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.PowerSyncURL }),
+		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.PowerSync.URL }),
+	},
+	{
+		name: "POWERSYNC_JWT_PRIVATE_KEY", kind: text, users: Papyrus | All, secret: true,
+		defNote: "generated and kept in the database, under `SEAL_KEY`",
+		help:    "the RSA private key that signs PowerSync tokens, as PEM; or POWERSYNC_JWT_PRIVATE_KEY_FILE",
+		set:     into(parseRSAKey, func(c *Config) *secret.Text { return &c.PowerSync.Key }),
+	},
+	{
+		name: "POWERSYNC_JWT_PRIVATE_KEY_FILE", kind: path, users: Papyrus | All,
+		help: "a file that holds POWERSYNC_JWT_PRIVATE_KEY",
+		set:  into(parseText, func(c *Config) *string { return &c.PowerSync.KeyFile }),
+	},
+	{
+		name: "POWERSYNC_JWT_KEY_ID", kind: text, users: Papyrus | All, defNote: "the key's RFC 7638 thumbprint",
+		help: "the id of POWERSYNC_JWT_PRIVATE_KEY",
+		set:  into(parseText, func(c *Config) *string { return &c.PowerSync.KeyID }),
+	},
+	{
+		name: "POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY", kind: text, users: Papyrus | All,
+		help: "the RSA public key before, as PEM, still published; or POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY_FILE",
+		set:  into(parseRSAPublicKey, func(c *Config) *string { return &c.PowerSync.PreviousKey }),
+	},
+	{
+		name: "POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY_FILE", kind: path, users: Papyrus | All,
+		help: "a file that holds POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY",
+		set:  into(parseText, func(c *Config) *string { return &c.PowerSync.PreviousKeyFile }),
+	},
+	{
+		name: "POWERSYNC_JWT_PREVIOUS_KEY_ID", kind: text, users: Papyrus | All, defNote: "the key's RFC 7638 thumbprint",
+		help: "the id of POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY",
+		set:  into(parseText, func(c *Config) *string { return &c.PowerSync.PreviousKeyID }),
+	},
+	{
+		name: "POWERSYNC_JWT_AUDIENCE", kind: text, def: "powersync", users: Papyrus | All, blank: true,
+		help: "the audience of PowerSync tokens; set to the empty text, none are given out",
+		set:  into(parseText, func(c *Config) *string { return &c.PowerSync.Audience }),
+	},
+	{
+		name: "POWERSYNC_TOKEN_EXPIRE_MINUTES", kind: number, def: "5", users: Papyrus | All,
+		help: "how long a PowerSync token lives, in minutes, at most a day",
+		set:  into(parseUnits(time.Minute, day), func(c *Config) *time.Duration { return &c.PowerSync.Lifetime }),
 	},
 }
