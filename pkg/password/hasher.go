@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ import (
 )
 
 const (
-	queueTimeout = 2 * time.Second // a sign-in that has not begun by then is refused
+	queueTimeout = time.Second     // a hash that has not begun by then is refused: who waits longer asks again
 	idleAfter    = 5 * time.Second // without a hash, until the memory goes back to the system
 	collections  = 3               // that it takes: each halves the stacks that a burst has grown
 )
@@ -44,12 +43,9 @@ type Hasher struct {
 	left int // of collections
 }
 
-// NewHasher returns a Hasher for new hashes of params. Hashes in flight take at most budget KiB of memory together, and
-// never less than one hash of params needs; 0 means one hash a processor.
+// NewHasher returns a Hasher for new hashes of params. Hashes in flight take at most budget KiB of memory together, but never
+// less than one hash of params needs; see [Budget].
 func NewHasher(params Params, budget int64) *Hasher {
-	if budget == 0 {
-		budget = int64(params.Memory) * int64(runtime.GOMAXPROCS(0))
-	}
 	budget = max(budget, int64(params.Memory))
 	return &Hasher{
 		params: params, budget: budget, memory: semaphore.NewWeighted(budget),
