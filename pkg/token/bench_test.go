@@ -7,10 +7,10 @@ import (
 
 func BenchmarkIssueAccessToken(b *testing.B) {
 	now := noon
-	a := newIssuer(b, mustKey(b, elliptic.P256()), &now)
+	a, _ := newIssuer(b, mustEC(b, elliptic.P256()), &now)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, _, err := a.Issue(alice); err != nil {
+		if _, _, err := a.Issue(b.Context(), alice); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -18,11 +18,11 @@ func BenchmarkIssueAccessToken(b *testing.B) {
 
 func BenchmarkVerifyAccessToken(b *testing.B) {
 	now := noon
-	a := newIssuer(b, mustKey(b, elliptic.P256()), &now)
+	a, _ := newIssuer(b, mustEC(b, elliptic.P256()), &now)
 	raw := mustIssue(b, a)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := a.Verify(raw); err != nil {
+		if _, err := a.Verify(b.Context(), raw); err != nil {
 			b.Fatal(err)
 		}
 	}
