@@ -75,7 +75,7 @@ Check settings:  provisioner config check all`,
 	root.AddCommand(
 		newServe(), newDemo(), newClient(),
 		newConfig(), newSecret(), newKeyring(), newSig(),
-		newUser(), newEvents(), newMigrate(),
+		newUser(), newAudit(), newJWKS(), newEvents(), newMigrate(),
 		newHealthcheck(), newVersion(),
 	)
 	markUsage(root)

@@ -93,6 +93,9 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 	if s.db != nil {
 		g.Go("purge", s.purge)
 	}
+	for _, w := range s.workers {
+		g.Go(w.name, w.run)
+	}
 	g.OnReload(func() error { return s.reload(p.options) }, watched...)
 	if err := g.Listen(ctx); err != nil {
 		return err
@@ -128,7 +131,9 @@ func (s *services) purge(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-ticker.C:
-			_, err := s.db.Purge(ctx, now.UTC(), store.Retention{Events: s.cfg.EventRetention, Sessions: endedSessionsKept})
+			_, err := s.db.Purge(ctx, now.UTC(), store.Retention{
+				Events: s.cfg.EventRetention, Sessions: endedSessionsKept, Audit: s.cfg.AuditRetention,
+			})
 			if err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "expired rows not purged", "err", err)
 			}

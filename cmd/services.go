@@ -44,7 +44,14 @@ type services struct {
 	origins        *middleware.Origins // of sender and receiver
 	papyrusOrigins *middleware.Origins
 	limiter        ratelimit.Limiter
+	workers        []worker
 	closers        []func() error
+}
+
+// worker works in the background as long as the services run.
+type worker struct {
+	name string
+	run  func(context.Context) error
 }
 
 // newServices opens what the services of cfg share.
@@ -142,61 +149,6 @@ func (s *services) takeOvers() prometheus.Counter {
 	return c
 }
 
-// papyrus builds the accounts service.
-func (s *services) papyrus() (http.Handler, error) {
-	sealer, err := s.sealer()
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := s.accessTokens()
-	if err != nil {
-		return nil, err
-	}
-	sessions, err := s.sessions()
-	if err != nil {
-		return nil, err
-	}
-	keys := apikey.New(apikey.Config{
-		Store: s.db, Sealer: sealer, Prefix: s.cfg.APIKeyPrefix, Tiers: tiers(s.cfg.Tiers), Now: time.Now, Log: s.log,
-	})
-	accounts := account.New(account.Config{
-		Store:    s.db,
-		Hasher:   password.NewHasher(password.OWASP, 0),
-		Policy:   password.NewPolicy(s.cfg.PasswordProfile == config.PasswordNIST),
-		Sessions: sessions, Tokens: tokens, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
-	})
-	return papyrus.New(
-		papyrus.Config{Options: s.options(s.papyrusOrigins), Keys: keys, Limiter: s.limiter},
-		supabaseapi.Mount(supabaseapi.Config{
-			Accounts: accounts, Keys: keys, Tokens: tokens, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth),
-			BodyLimit: s.cfg.Limits.Body, Version: version(), Log: s.log,
-		}),
-	), nil
-}
-
-func (s *services) accessTokens() (*token.AccessIssuer, error) {
-	pem, err := s.generated(s.cfg.Tokens.AccessKey, "access-token-key.pem", token.NewAccessKey)
-	if err != nil {
-		return nil, err
-	}
-	key, err := token.ParseAccessKey(pem)
-	if err != nil {
-		return nil, fmt.Errorf("ACCESS_JWT_PRIVATE_KEY: %w", err)
-	}
-	return token.NewAccessIssuer(key, s.issuer(), s.cfg.Tokens.AccessLifetime, time.Now)
-}
-
-// issuer is what our access tokens name as theirs.
-func (s *services) issuer() string { return s.cfg.PublicBaseURL.String() + "/auth/v1" }
-
-func (s *services) sessions() (*session.Keeper, error) {
-	key, err := s.generated(s.cfg.Tokens.RefreshKey, "refresh-token-key", randomSecret)
-	if err != nil {
-		return nil, err
-	}
-	return session.NewKeeper(s.db, key, s.cfg.Tokens.RefreshLifetime, time.Now)
-}
-
 func (s *services) sealer() (*seal.Sealer, error) {
 	key, err := s.generated(s.cfg.SealKey, "seal-key", randomSecret)
 	if err != nil {
@@ -204,6 +156,9 @@ func (s *services) sealer() (*seal.Sealer, error) {
 	}
 	return seal.New(key)
 }
+
+// issuer is what our access tokens name as theirs.
+func (s *services) issuer() string { return s.cfg.PublicBaseURL.String() + "/auth/v1" }
 
 // validator returns who judges users' JWTs: the provider, or this process by the keys of the provider at url. An issuer "" is
 // that of a Supabase project.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/provisioner/provisioner/config"
 	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/store"
 )
 
@@ -29,24 +30,21 @@ func newUser() *cobra.Command {
 
 // userRecord is an account as the commands print it.
 type userRecord struct {
-	UserID      string     `json:"userId"`
-	Email       string     `json:"email"`
-	DisplayName string     `json:"displayName"`
-	Plan        string     `json:"plan"`
-	CreatedAt   time.Time  `json:"createdAt"`
-	LastLoginAt *time.Time `json:"lastLoginAt"`
-	DisabledAt  *time.Time `json:"disabledAt"`
+	UserID        string     `json:"userId"`
+	Email         string     `json:"email"`
+	EmailVerified bool       `json:"emailVerified"`
+	DisplayName   string     `json:"displayName"`
+	Plan          string     `json:"plan"`
+	CreatedAt     time.Time  `json:"createdAt"`
+	LastLoginAt   *time.Time `json:"lastLoginAt"`
+	DisabledAt    *time.Time `json:"disabledAt"`
 }
 
 func newUserRecord(u account.User) userRecord {
-	r := userRecord{UserID: u.ID, Email: u.Email, DisplayName: u.DisplayName, Plan: u.Plan, CreatedAt: u.CreatedAt}
-	if !u.LastLoginAt.IsZero() {
-		r.LastLoginAt = &u.LastLoginAt
+	return userRecord{
+		UserID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, DisplayName: u.DisplayName, Plan: u.Plan,
+		CreatedAt: u.CreatedAt, LastLoginAt: timeOrNil(u.LastLoginAt), DisabledAt: timeOrNil(u.DisabledAt),
 	}
-	if u.Disabled() {
-		r.DisabledAt = &u.DisabledAt
-	}
-	return r
 }
 
 func (r userRecord) state() string {
@@ -169,7 +167,9 @@ func newUserSetPlan() *cobra.Command {
 				return fmt.Errorf("no tier %q; TIERS has %s", args[1], strings.Join(names, ", "))
 			}
 			return changeUser(c, args[0], "has the plan "+args[1], func(ctx context.Context, db *store.DB, u account.User) error {
-				return db.SetPlan(ctx, u.ID, args[1])
+				set := audit.New(ctx, time.Now().UTC(), audit.PlanSet, u.ID)
+				set.Detail = args[1]
+				return db.SetPlan(ctx, u.ID, args[1], set)
 			})
 		},
 	}
@@ -183,7 +183,8 @@ func newUserDisable() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return changeUser(c, args[0], "is disabled", func(ctx context.Context, db *store.DB, u account.User) error {
-				return db.SetDisabled(ctx, u.ID, time.Now().UTC())
+				now := time.Now().UTC()
+				return db.SetDisabled(ctx, u.ID, now, audit.New(ctx, now, audit.Disabled, u.ID))
 			})
 		},
 	}
@@ -197,7 +198,7 @@ func newUserEnable() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return changeUser(c, args[0], "is enabled", func(ctx context.Context, db *store.DB, u account.User) error {
-				return db.SetDisabled(ctx, u.ID, time.Time{})
+				return db.SetDisabled(ctx, u.ID, time.Time{}, audit.New(ctx, time.Now().UTC(), audit.Enabled, u.ID))
 			})
 		},
 	}
@@ -215,7 +216,7 @@ func newUserDelete() *cobra.Command {
 				return &usageError{errors.New("this erases the account, its sessions and keys for good: add --yes")}
 			}
 			return changeUser(c, args[0], "is erased", func(ctx context.Context, db *store.DB, u account.User) error {
-				return db.DeleteUser(ctx, u.ID)
+				return db.DeleteUser(ctx, u.ID, audit.New(ctx, time.Now().UTC(), audit.Deleted, u.ID))
 			})
 		},
 	}
