@@ -95,35 +95,44 @@ func TestForgedIDToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	asPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
-	for name, forge := range map[string]func(jwt.MapClaims) string{
-		"alg none": func(c jwt.MapClaims) string {
-			return sign(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "k1", c)
-		},
-		"HS256 with the public key":      func(c jwt.MapClaims) string { return sign(jwt.SigningMethodHS256, asPEM, "k1", c) },
-		"HS256 with the client's secret": func(c jwt.MapClaims) string { return sign(jwt.SigningMethodHS256, []byte(clientSecret), "k1", c) },
-		"another key of the same id":     func(c jwt.MapClaims) string { return sign(jwt.SigningMethodRS256, otherKey(), "k1", c) },
-		"another key of another id":      func(c jwt.MapClaims) string { return sign(jwt.SigningMethodRS256, otherKey(), "k2", c) },
-		"another key without an id":      func(c jwt.MapClaims) string { return sign(jwt.SigningMethodRS256, otherKey(), "", c) },
-		"no signature": func(c jwt.MapClaims) string {
-			signed := signRS256(c)
-			return signed[:strings.LastIndex(signed, ".")+1]
-		},
-		"other claims under a good signature": func(c jwt.MapClaims) string {
-			signature := signRS256(c)
+	const algorithm, malformed, signature = "unexpected signature algorithm", "malformed jwt", "failed to verify"
+	for _, tt := range []struct {
+		name  string
+		forge func(jwt.MapClaims) string
+		cause string
+	}{
+		{"alg none", signWith(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "k1"), algorithm},
+		{"HS256 with the public key", signWith(jwt.SigningMethodHS256, asPEM, "k1"), algorithm},
+		{"HS256 with the client's secret", signWith(jwt.SigningMethodHS256, []byte(clientSecret), "k1"), algorithm},
+		{"another key of the same id", signWith(jwt.SigningMethodRS256, otherKey(), "k1"), signature},
+		{"another key of another id", signWith(jwt.SigningMethodRS256, otherKey(), "k2"), signature},
+		{"another key without an id", signWith(jwt.SigningMethodRS256, otherKey(), ""), signature},
+		{"no signature", func(c jwt.MapClaims) string {
+			claims, _ := cutSignature(signRS256(c))
+			return claims
+		}, signature},
+		{"other claims under a good signature", func(c jwt.MapClaims) string {
+			_, good := cutSignature(signRS256(c))
 			c["sub"] = "s2"
-			claims := signRS256(c)
-			return claims[:strings.LastIndex(claims, ".")] + signature[strings.LastIndex(signature, "."):]
-		},
-		"no JWT at all": func(jwt.MapClaims) string { return "a.b.c" },
-		"none at all":   func(jwt.MapClaims) string { return "" },
+			claims, _ := cutSignature(signRS256(c))
+			return claims + good
+		}, signature},
+		{"no JWT at all", func(jwt.MapClaims) string { return "a.b.c" }, malformed},
+		{"none at all", func(jwt.MapClaims) string { return "" }, "missing"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
-			r.provider.sign = forge
+			r.provider.sign = tt.forge
 			_, err := r.Finish(t.Context(), r.mustVisit(t, signIn))
-			wantFailure(t, err, oidc.CodeExchangeFailed, "verify the ID token")
+			wantFailure(t, err, oidc.CodeExchangeFailed, tt.cause)
 		})
 	}
+}
+
+// cutSignature splits a JWT after its second point.
+func cutSignature(token string) (claims, signature string) {
+	at := strings.LastIndex(token, ".") + 1
+	return token[:at], token[at:]
 }
 
 func TestHugeIDToken(t *testing.T) {

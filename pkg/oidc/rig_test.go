@@ -65,7 +65,7 @@ func (s *states) TakeState(_ context.Context, hash [sha256.Size]byte, now time.T
 	return st, nil
 }
 
-// providerKeys are made once: RSA is slow under the race detector.
+// The keys are made once: RSA is slow under the race detector.
 var providerKey, otherKey = sync.OnceValue(newKey), sync.OnceValue(newKey)
 
 func newKey() *rsa.PrivateKey {
@@ -169,16 +169,20 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // signRS256 signs as the provider does.
-func signRS256(c jwt.MapClaims) string { return sign(jwt.SigningMethodRS256, providerKey(), "k1", c) }
+func signRS256(c jwt.MapClaims) string {
+	return signWith(jwt.SigningMethodRS256, providerKey(), "k1")(c)
+}
 
-func sign(method jwt.SigningMethod, key any, id string, c jwt.MapClaims) string {
-	token := jwt.NewWithClaims(method, c)
-	token.Header["kid"] = id
-	signed, err := token.SignedString(key)
-	if err != nil {
-		panic(err)
+func signWith(method jwt.SigningMethod, key any, id string) func(jwt.MapClaims) string {
+	return func(c jwt.MapClaims) string {
+		token := jwt.NewWithClaims(method, c)
+		token.Header["kid"] = id
+		signed, err := token.SignedString(key)
+		if err != nil {
+			panic(err)
+		}
+		return signed
 	}
-	return signed
 }
 
 // rig is a Flow with a provider, at start.
