@@ -200,6 +200,9 @@ func (a api) forward(c echo.Context) error {
 	if reply.RetryAfter != "" {
 		c.Response().Header().Set("Retry-After", reply.RetryAfter)
 	}
+	if reply.Status == http.StatusUnauthorized { // the user's: a refusal of the signature is no reply
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
+	}
 	httpapi.NoStore(c)
 	return httpapi.WriteRaw(c, reply.Status, reply.Body)
 }
