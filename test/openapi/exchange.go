@@ -27,11 +27,11 @@ type exchange struct {
 
 // check returns what the document does not say of an exchange. The answer must be documented. The request must be only where it
 // succeeded: tests make bad ones on purpose.
-func (d *document) check(x exchange) error {
+func (d *document) check(ctx context.Context, x exchange) error {
 	route, parameters := d.find(x.request.Method, x.request.URL.EscapedPath())
 	switch {
 	case route != nil:
-		return d.checkDocumented(x, route, parameters)
+		return d.checkDocumented(ctx, x, route, parameters)
 	case x.request.Method == http.MethodOptions:
 		return x.checkPreflight()
 	}
@@ -68,7 +68,7 @@ func (d *document) checkUnknown(x exchange) error {
 	return schema.VisitJSON(value, openapi3.SetSchemaErrorMessageCustomizer(reason))
 }
 
-func (d *document) checkDocumented(x exchange, route *routers.Route, parameters map[string]string) error {
+func (d *document) checkDocumented(ctx context.Context, x exchange, route *routers.Route, parameters map[string]string) error {
 	ref := route.Operation.Responses.Status(x.status)
 	if ref == nil {
 		return fmt.Errorf("%s does not document the status %d: %s", route.Operation.OperationID, x.status, x.body)
@@ -80,17 +80,19 @@ func (d *document) checkDocumented(x exchange, route *routers.Route, parameters 
 	}
 	var wrong error
 	if x.status < http.StatusBadRequest {
-		if err := openapi3filter.ValidateRequest(x.request.Context(), input); err != nil {
+		if err := openapi3filter.ValidateRequest(ctx, input); err != nil {
 			wrong = fmt.Errorf("it succeeded, but is not documented: %w", err)
 		}
 	}
-	return errors.Join(wrong, x.checkAnswer(ref.Value, input))
+	return errors.Join(wrong, x.checkAnswer(ctx, ref.Value, input))
 }
 
 // documentedRequest is the request again, with its body, and of the one content type that there is: whether a service
 // minds the type shows in its answer.
 func (x exchange) documentedRequest(route *routers.Route) *http.Request {
-	r := x.request.Clone(context.WithoutCancel(x.request.Context()))
+	r := new(http.Request)
+	*r = *x.request
+	r.Header = x.request.Header.Clone()
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(x.sent)), int64(len(x.sent))
 	if r.Method == http.MethodHead {
 		r.Method = http.MethodGet // what is documented for both
@@ -103,7 +105,7 @@ func (x exchange) documentedRequest(route *routers.Route) *http.Request {
 	return r
 }
 
-func (x exchange) checkAnswer(documented *openapi3.Response, input *openapi3filter.RequestValidationInput) error {
+func (x exchange) checkAnswer(ctx context.Context, documented *openapi3.Response, input *openapi3filter.RequestValidationInput) error {
 	hasBody := len(documented.Content) > 0 && x.request.Method != http.MethodHead
 	if !hasBody && len(x.body) > 0 {
 		return fmt.Errorf("%d has a body of %d bytes, but none is documented", x.status, len(x.body))
@@ -113,7 +115,7 @@ func (x exchange) checkAnswer(documented *openapi3.Response, input *openapi3filt
 	}
 	options := &openapi3filter.Options{ExcludeResponseBody: !hasBody || !isJSON(x.header)}
 	options.WithCustomSchemaErrorFunc(reason)
-	return openapi3filter.ValidateResponse(input.Request.Context(), &openapi3filter.ResponseValidationInput{
+	return openapi3filter.ValidateResponse(ctx, &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: input, Status: x.status, Header: x.header, Body: io.NopCloser(bytes.NewReader(x.body)), Options: options,
 	})
 }

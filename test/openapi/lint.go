@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,12 +80,14 @@ func (l *linter) responses(where string, responses map[string]*openapi3.Response
 	}
 }
 
+const noContent = "204"
+
 // headers are those without which an answer of a status is not whole.
 var headers = map[string]string{"302": "Location", "401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
 
 func (l *linter) response(where, status string, r *openapi3.Response) {
-	if empty := status == fmt.Sprint(http.StatusNoContent) || status[0] == '3'; empty != (len(r.Content) == 0) {
-		l.report("%s: has a body, %t; want %t", where, !empty, empty)
+	if has, want := len(r.Content) > 0, status != noContent && status[0] != '3'; has != want {
+		l.report("%s: has a body, %t; want %t", where, has, want)
 	}
 	for contentType, media := range r.Content {
 		if media.Schema == nil {
@@ -109,6 +110,10 @@ func (l *linter) references(raw any, d *document) {
 		}
 		used[ref] = true
 	})
+	shapes, _ := d.Extensions[errorShapes].(map[string]any)
+	for _, name := range shapes {
+		used[fmt.Sprint("#/components/schemas/", name)] = true
+	}
 	for _, name := range securitySchemes(d) {
 		used["#/components/securitySchemes/"+name] = true
 	}

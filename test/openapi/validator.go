@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"sync"
@@ -29,8 +30,8 @@ func NewValidator(t testing.TB, text []byte) *Validator {
 	return &Validator{t: t, document: d}
 }
 
-func (v *Validator) check(x exchange) {
-	if err := v.document.check(x); err != nil {
+func (v *Validator) check(ctx context.Context, x exchange) {
+	if err := v.document.check(ctx, x); err != nil {
 		v.t.Errorf("%s %s: %v", x.request.Method, x.request.URL.Path, err)
 	}
 }
@@ -44,7 +45,7 @@ func (v *Validator) Handler(next http.Handler) http.Handler {
 		answer := &recorder{ResponseWriter: w}
 		next.ServeHTTP(answer, r)
 		answer.begin(http.StatusOK)
-		v.check(exchange{request: r, sent: sent.Bytes(), status: answer.status, header: answer.header, body: answer.body.Bytes()})
+		v.check(r.Context(), exchange{request: r, sent: sent.Bytes(), status: answer.status, header: answer.header, body: answer.body.Bytes()})
 	})
 }
 
@@ -102,7 +103,7 @@ func (v *Validator) Transport(next http.RoundTripper) http.RoundTripper {
 			}
 			resp.Body = io.NopCloser(bytes.NewReader(x.body))
 		}
-		v.check(x)
+		v.check(r.Context(), x)
 		return resp, nil
 	})
 }
