@@ -88,7 +88,7 @@ func send(s *smtp.Server, config *tls.Config, auth netsmtp.Auth) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // the server may have hung up
 	if config != nil {
 		if err := client.StartTLS(config); err != nil {
 			return err
