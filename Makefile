@@ -6,7 +6,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
 
 LINT    := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
-MODULES := $(foreach dir,workers supabase,test/$(dir)/node_modules/.package-lock.json)
+MODULES := $(foreach dir,workers supabase oidc,test/$(dir)/node_modules/.package-lock.json)
 STEP    := .ci/step
 
 # What one fuzz target gets: long enough in CI to leave the seeds, short enough elsewhere to be run.

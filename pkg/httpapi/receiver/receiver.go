@@ -9,6 +9,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/signing"
 )
@@ -36,6 +37,7 @@ func New(c Config) http.Handler {
 	e := httpapi.New(c.Options)
 	httpapi.Read(e, "/health", a.health)
 	e.POST("/inbox", a.inbox, middleware.Budget(budget))
+	openapi.Mount(e, Document, "Provisioner: receiver")
 	return e
 }
 

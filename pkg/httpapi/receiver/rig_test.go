@@ -27,6 +27,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/supabase"
+	"github.com/provisioner/provisioner/test/openapi"
 )
 
 const (
@@ -82,9 +83,10 @@ type setUp struct {
 
 // rig is a receiver over a store of its own, at noon.
 type rig struct {
-	http.Handler
-	db   *store.DB
-	keys *signing.Keyring
+	http.Handler // the api, each exchange held to its document
+	api          http.Handler
+	db           *store.DB
+	keys         *signing.Keyring
 }
 
 func newStore(t *testing.T) *store.DB {
@@ -124,7 +126,7 @@ func newRig(t *testing.T, db *store.DB, s setUp) rig {
 	}
 	now := func() time.Time { return noon }
 	identity := supabase.NewClient("https://project.supabase.test", secret.New("anon"), s.project)
-	return rig{db: db, keys: keys, Handler: receiver.New(receiver.Config{
+	api := receiver.New(receiver.Config{
 		Options: httpapi.Options{
 			Log: s.log, Metrics: prometheus.NewRegistry(), Origins: middleware.NewOrigins([]string{origin}),
 		},
@@ -134,7 +136,8 @@ func newRig(t *testing.T, db *store.DB, s setUp) rig {
 			Tiers: []string{"new", "pro"}, Now: now, Log: s.log,
 		}),
 		BodyLimit: bodyLimit,
-	})}
+	})
+	return rig{db: db, keys: keys, api: api, Handler: openapi.NewValidator(t, receiver.Document).Handler(api)}
 }
 
 // moments makes every signature of the tests another one.

@@ -138,7 +138,7 @@ func TestOverload(t *testing.T) {
 		end := make(chan struct{})
 		h := newHandler(t, setUp{receiver: transport(func(r *http.Request) (*http.Response, error) {
 			<-end
-			return says(200, `{}`)(r)
+			return says(200, received)(r)
 		})})
 		for range middleware.MaxInFlight {
 			go post(t, h, "/send", eventBody)
@@ -155,7 +155,7 @@ func TestOverload(t *testing.T) {
 
 		close(end)
 		synctest.Wait()
-		check(t, post(t, h, "/send", eventBody), 200, `{}`)
+		check(t, post(t, h, "/send", eventBody), 200, received)
 	})
 }
 

@@ -58,7 +58,7 @@ func TestSendTriesAgainAfterLostConnections(t *testing.T) {
 	tries := newSignatures(t)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		tries.note(r)
-		_, _ = io.WriteString(w, `{"ok":true}`)
+		_, _ = io.WriteString(w, received)
 	}))
 	lossy := &flaky{Listener: srv.Listener}
 	lossy.left.Store(3)
@@ -67,7 +67,7 @@ func TestSendTriesAgainAfterLostConnections(t *testing.T) {
 	defer srv.Close()
 
 	h := newHandler(t, setUp{receiver: srv.Client().Transport, receiverURL: srv.URL})
-	check(t, post(t, h, "/send", eventBody), 200, `{"ok":true}`)
+	check(t, post(t, h, "/send", eventBody), 200, received)
 	if len(tries.seen) != 1 {
 		t.Errorf("%d requests arrived", len(tries.seen))
 	}
@@ -86,10 +86,10 @@ func TestSendTriesAgainWithAFreshSignature(t *testing.T) {
 				if len(tries.seen) < 3 {
 					return lose(r)
 				}
-				return says(200, `{"ok":true}`)(r)
+				return says(200, received)(r)
 			})})
 			w := post(t, h, "/send", eventBody)
-			check(t, w, 200, `{"ok":true}`)
+			check(t, w, 200, received)
 			if len(tries.seen) != 3 {
 				t.Errorf("%s: %d tries", name, len(tries.seen))
 			}
@@ -99,7 +99,7 @@ func TestSendTriesAgainWithAFreshSignature(t *testing.T) {
 
 func TestSendDoesNotTryAgain(t *testing.T) {
 	for name, answer := range map[string]transport{
-		"a success":                  says(200, `{"ok":true}`),
+		"a success":                  says(200, received),
 		"a fault of the receiver":    says(500, `{"error":"x","code":"INTERNAL_ERROR"}`),
 		"an outage of its own peers": says(504, `{"error":"x","code":"PROVISION_TIMEOUT"}`),
 		"a wrong signature":          says(401, `{"error":"x","code":"INVALID_SIGNATURE"}`),
@@ -134,7 +134,7 @@ func TestSendWithAReceiverDown(t *testing.T) {
 		h := newHandler(t, setUp{receiver: transport(func(r *http.Request) (*http.Response, error) {
 			tries++
 			if up {
-				return says(200, `{"ok":true}`)(r)
+				return says(200, received)(r)
 			}
 			return nil, errors.New("connection refused")
 		})})
@@ -147,6 +147,6 @@ func TestSendWithAReceiverDown(t *testing.T) {
 		}
 		up = true
 		time.Sleep(500 * time.Millisecond) // of the bubble's clock: until the circuit lets one through
-		check(t, post(t, h, "/send", eventBody), 200, `{"ok":true}`)
+		check(t, post(t, h, "/send", eventBody), 200, received)
 	})
 }

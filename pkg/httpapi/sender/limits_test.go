@@ -193,7 +193,7 @@ func TestClientAddresses(t *testing.T) {
 			var got string
 			h := newHandler(t, setUp{proxies: trusted, receiver: transport(func(r *http.Request) (*http.Response, error) {
 				got = strings.Join(r.Header.Values("X-Forwarded-For"), "|")
-				return says(200, `{}`)(r)
+				return says(200, received)(r)
 			})})
 			post(t, h, "/send", eventBody, from(tt.peer), with("X-Forwarded-For", tt.forwarded...))
 			if got != tt.want {

@@ -20,6 +20,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/supabase"
+	"github.com/provisioner/provisioner/test/openapi"
 )
 
 const (
@@ -30,6 +31,7 @@ const (
 	credentials = `{"email":"reader@example.com","password":"a long password"}`
 	keyBody     = `{"action":"provision_api_key","jwt":"a.b.c","name":"laptop","tier":"new"}`
 	eventBody   = `{"action":"ping","userId":"u1","sentAt":"2026-03-20T10:15:30.000Z"}`
+	received    = `{"ok":true,"received":` + eventBody + `}` // the receiver's answer
 
 	userJSON    = `{"id":"u1","aud":"authenticated","role":"authenticated","email":"reader@example.com"}`
 	sessionJSON = `{"access_token":"a.b.c","token_type":"bearer","expires_in":3600,"expires_at":1700003600,"refresh_token":"r1","user":` + userJSON + `}`
@@ -83,13 +85,19 @@ func newKeys(t *testing.T) *signing.Keyring {
 	return keys
 }
 
+// newHandler returns a sender whose every exchange is held to its document.
 func newHandler(t *testing.T, s setUp) http.Handler {
+	t.Helper()
+	return openapi.NewValidator(t, sender.Document).Handler(newSender(t, s))
+}
+
+func newSender(t *testing.T, s setUp) http.Handler {
 	t.Helper()
 	if s.project == nil {
 		s.project = says(200, sessionJSON)
 	}
 	if s.receiver == nil {
-		s.receiver = says(200, `{"ok":true}`)
+		s.receiver = says(200, received)
 	}
 	if s.receiverURL == "" {
 		s.receiverURL = "http://receiver.test"

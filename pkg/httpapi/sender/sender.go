@@ -13,6 +13,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
@@ -62,6 +63,7 @@ func New(c Config) http.Handler {
 	e.POST("/signin", a.signIn)
 	e.POST("/forgot-password", a.forgotPassword)
 	e.POST("/send", a.forward, middleware.Budget(c.ForwardTimeout))
+	openapi.Mount(e, Document, "Provisioner: sender")
 	return e
 }
 
@@ -197,6 +199,9 @@ func (a api) forward(c echo.Context) error {
 	}
 	if reply.RetryAfter != "" {
 		c.Response().Header().Set("Retry-After", reply.RetryAfter)
+	}
+	if reply.Status == http.StatusUnauthorized { // the user's: a refusal of the signature is no reply
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Bearer")
 	}
 	httpapi.NoStore(c)
 	return httpapi.WriteRaw(c, reply.Status, reply.Body)
