@@ -13,6 +13,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
+	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/text"
 	"github.com/provisioner/provisioner/pkg/token"
@@ -82,6 +83,9 @@ func New(c Config) *Service {
 		outbox: c.Outbox, plan: c.Plan, now: c.Now, log: c.Log,
 	}
 }
+
+// CheckPassword returns a *password.WeakError unless pass may be set for the account of email.
+func (s *Service) CheckPassword(pass secret.Text, email string) error { return s.policy.Check(pass, email) }
 
 // refuse has a refusal audited, with its like.
 func (s *Service) refuse(ctx context.Context, kind audit.Kind, userID string) {

@@ -67,7 +67,7 @@ func (s *Service) adopt(ctx context.Context, i oidc.Identity, code ExchangeCode)
 	}
 	user := s.newUser(email, name)
 	user.EmailVerified = true
-	if isAvatar(i.Picture) {
+	if IsAvatar(i.Picture) {
 		user.AvatarURL = i.Picture
 	}
 	code.UserID = user.ID

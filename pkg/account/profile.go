@@ -34,14 +34,14 @@ func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChang
 	if c.DisplayName != nil && !text.IsLine(*c.DisplayName, maxDisplayNameLen) {
 		return User{}, ErrInvalidDisplayName
 	}
-	if c.AvatarURL != nil && *c.AvatarURL != "" && !isAvatar(*c.AvatarURL) {
+	if c.AvatarURL != nil && *c.AvatarURL != "" && !IsAvatar(*c.AvatarURL) {
 		return User{}, ErrInvalidAvatar
 	}
 	return s.store.UpdateProfile(ctx, p.UserID, c)
 }
 
-// isAvatar reports whether s is an https URL that may be shown as a picture.
-func isAvatar(s string) bool {
+// IsAvatar reports whether s is an https URL that may be shown as a picture.
+func IsAvatar(s string) bool {
 	if !text.IsPrintableASCII(s, maxAvatarLen) {
 		return false
 	}

@@ -125,11 +125,11 @@ type Store interface {
 	// password between them. For an unknown id it does nothing.
 	SetPasswordHash(ctx context.Context, userID, old, replacement string, now time.Time) error
 	// ChangePassword replaces the hash if it is still old, "" for none, else it returns ErrChanged. It revokes all
-	// sessions but keep, and voids all tokens that would reset the password.
+	// sessions but keep, deletes exchange codes, and voids all tokens that would reset the password.
 	ChangePassword(ctx context.Context, userID, old, replacement, keep string, changed audit.Entry) error
 
 	// SignIn begins a session and notes its time with the account, and where identity is not nil its use. It returns
-	// ErrNotFound for an account that is gone or disabled.
+	// ErrNotFound for an account that is gone or disabled, or no longer has the identity.
 	SignIn(ctx context.Context, s session.Session, identity *Identity, signedIn audit.Entry) error
 	// UpdateProfile returns the account as it then is, ErrNotFound for an unknown id.
 	UpdateProfile(ctx context.Context, userID string, c ProfileChange) (User, error)
@@ -163,6 +163,8 @@ type Store interface {
 	// ActionUser returns the account of a token that could be spent at now, else ErrNotFound.
 	ActionUser(ctx context.Context, kind mail.Kind, hash [sha256.Size]byte, now time.Time) (User, error)
 	// ResetPassword spends a token of kind mail.KindResetPassword and voids all others of it of the account, sets the password,
-	// notes that the e-mail is verified, and revokes all sessions. It returns ErrNotFound as VerifyEmail does.
+	// notes that the e-mail is verified, revokes all sessions and deletes exchange codes. If the e-mail was not verified before,
+	// whoever used the account until then had not shown that the address is theirs: its identities are removed and its API
+	// keys revoked. All in one transaction. It returns ErrNotFound as VerifyEmail does.
 	ResetPassword(ctx context.Context, hash [sha256.Size]byte, passwordHash string, reset audit.Entry) error
 }
