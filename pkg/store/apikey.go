@@ -5,9 +5,13 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/revocation"
 )
 
 const (
@@ -17,13 +21,33 @@ const (
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, idempotency_key) DO UPDATE
 		SET fingerprint = excluded.fingerprint, sealed = excluded.sealed, expires_at = excluded.expires_at`
 
-	selectOwner  = `SELECT user_id FROM users WHERE user_id = $1`
-	countLive    = `SELECT count(*) FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`
+	selectOwner = `SELECT user_id FROM users WHERE user_id = $1`
+	// A key in the grace period of its rotation has no place of its own, as long as the one that replaced it lives.
+	countLive = `SELECT count(*) FROM api_keys k
+		WHERE k.user_id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
+		AND NOT EXISTS (SELECT 1 FROM api_keys n WHERE n.key_id = k.replaced_by
+			AND n.revoked_at IS NULL AND (n.expires_at IS NULL OR n.expires_at > $2))`
 	insertAPIKey = `INSERT INTO api_keys (key_id, user_id, name, prefix, hash, tier, created_at, last_used_at, expires_at, revoked_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+
 	keyByHash = `SELECT k.key_id, k.user_id, k.name, k.prefix, k.hash, k.tier, k.created_at, k.last_used_at, k.expires_at,
 		coalesce(k.revoked_at, u.disabled_at) FROM api_keys k JOIN users u ON u.user_id = k.user_id WHERE k.hash = $1`
-	updateUse = `UPDATE api_keys SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`
+	selectKeys = `SELECT key_id, user_id, name, prefix, hash, tier, created_at, last_used_at, expires_at, revoked_at FROM api_keys`
+	keyOfUser  = selectKeys + ` WHERE key_id = $1 AND user_id = $2`
+	firstKeys  = selectKeys + ` WHERE user_id = $1 ORDER BY created_at DESC, key_id DESC LIMIT $2`
+	keysBefore = selectKeys + ` WHERE user_id = $1 AND (created_at, key_id) < ($2, $3)
+		ORDER BY created_at DESC, key_id DESC LIMIT $4`
+
+	isReplaced = `SELECT replaced_by IS NOT NULL FROM api_keys WHERE key_id = $1`
+	replaceKey = `UPDATE api_keys SET replaced_by = $2, expires_at = $3, revoked_at = $4 WHERE key_id = $1`
+	revokeKey  = `UPDATE api_keys SET revoked_at = $3 WHERE key_id = $1 AND user_id = $2 AND revoked_at IS NULL`
+	revokeKeys = `UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
+	// The key that key $3 replaced.
+	revokeReplaced = revokeKeys + ` AND replaced_by = $3 RETURNING key_id`
+
+	updateUse  = `UPDATE api_keys SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`
+	updateUses = `UPDATE api_keys k SET last_used_at = u.used_at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (key_id, used_at)
+		WHERE k.key_id = u.key_id AND (k.last_used_at IS NULL OR k.last_used_at < u.used_at)`
 )
 
 // IssueByKey implements [apikey.Store].
@@ -41,12 +65,34 @@ func scanIssue(r row) (apikey.Issue, error) {
 }
 
 // CreateKey implements [apikey.Store].
-func (db *DB) CreateKey(ctx context.Context, k apikey.Key, quota int, issue apikey.Issue) (apikey.Issue, error) {
+func (db *DB) CreateKey(
+	ctx context.Context, k apikey.Key, quota int, issue apikey.Issue, issued audit.Entry,
+) (apikey.Issue, error) {
+	return db.issue(ctx, "create key", k, issue, func(ctx context.Context, tx *sql.Tx) error {
+		var live int
+		if err := tx.QueryRowContext(ctx, countLive, k.UserID, db.at(k.CreatedAt)).Scan(&live); err != nil {
+			return err
+		}
+		if live >= quota {
+			return apikey.ErrQuotaExceeded
+		}
+		if err := db.insertKey(ctx, tx, k); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, issued, k.UserID, "", k.ID)
+	})
+}
+
+// issue keeps an answer and what work does for it, in one transaction that holds the account of k. Work is not done when an
+// answer is already kept.
+func (db *DB) issue(
+	ctx context.Context, op string, k apikey.Key, issue apikey.Issue, work func(ctx context.Context, tx *sql.Tx) error,
+) (apikey.Issue, error) {
 	if !isID(k.UserID) {
 		return apikey.Issue{}, apikey.ErrNotFound
 	}
 	kept := issue
-	err := db.tx(ctx, "create key", func(ctx context.Context, tx *sql.Tx) (err error) {
+	err := db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) (err error) {
 		if _, err = scanString(tx.QueryRowContext(ctx, selectOwner+db.lockRow, k.UserID)); err != nil {
 			return err
 		}
@@ -55,7 +101,11 @@ func (db *DB) CreateKey(ctx context.Context, k apikey.Key, quota int, issue apik
 			return err
 		}
 		kept = issue
-		return db.insertKey(ctx, tx, k, quota, issue)
+		if err := work(ctx, tx); err != nil || issue.IdempotencyKey == "" {
+			return err
+		}
+		return execIn(ctx, tx, upsertIssue,
+			k.UserID, issue.IdempotencyKey, issue.Fingerprint[:], issue.Sealed, db.at(issue.ExpiresAt))
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		err = apikey.ErrNotFound
@@ -78,22 +128,72 @@ func (db *DB) keptIssue(ctx context.Context, tx *sql.Tx, k apikey.Key, issue api
 	return kept, err
 }
 
-func (db *DB) insertKey(ctx context.Context, tx *sql.Tx, k apikey.Key, quota int, issue apikey.Issue) error {
-	var live int
-	if err := tx.QueryRowContext(ctx, countLive, k.UserID, db.at(k.CreatedAt)).Scan(&live); err != nil {
-		return err
-	}
-	if live >= quota {
-		return apikey.ErrQuotaExceeded
-	}
-	_, err := tx.ExecContext(ctx, insertAPIKey, k.ID, k.UserID, k.Name, k.Prefix, k.Hash[:], k.Tier,
+func (db *DB) insertKey(ctx context.Context, tx *sql.Tx, k apikey.Key) error {
+	return execIn(ctx, tx, insertAPIKey, k.ID, k.UserID, k.Name, k.Prefix, k.Hash[:], k.Tier,
 		db.at(k.CreatedAt), db.at(k.LastUsedAt), db.at(k.ExpiresAt), db.at(k.RevokedAt))
-	if err != nil || issue.IdempotencyKey == "" {
-		return err
+}
+
+// RotateKey implements [apikey.Store].
+func (db *DB) RotateKey(
+	ctx context.Context, old string, k apikey.Key, expiresAt time.Time, issue apikey.Issue, rotated audit.Entry,
+) (apikey.Issue, error) {
+	if !isID(old) {
+		return apikey.Issue{}, apikey.ErrNotFound
 	}
-	_, err = tx.ExecContext(ctx, upsertIssue,
-		k.UserID, issue.IdempotencyKey, issue.Fingerprint[:], issue.Sealed, db.at(issue.ExpiresAt))
-	return err
+	ended := []revocation.Notice{{Kind: revocation.Key, ID: old}}
+	kept, err := db.issue(ctx, "rotate key", k, issue, func(ctx context.Context, tx *sql.Tx) error {
+		before, err := db.replaceKey(ctx, tx, old, k, expiresAt)
+		if err != nil {
+			return err
+		}
+		if before != "" {
+			ended = append(ended, revocation.Notice{Kind: revocation.Key, ID: before})
+		}
+		return db.record(ctx, tx, rotated, k.UserID, "", old)
+	})
+	return kept, db.tell(err, ended...)
+}
+
+// replaceKey puts k in the place of key old, and returns the id of the key that old had replaced, if that one still lived. The
+// account is held: nobody else changes its keys.
+func (db *DB) replaceKey(ctx context.Context, tx *sql.Tx, old string, k apikey.Key, expiresAt time.Time) (before string, err error) {
+	replaced, err := scanKey(tx.QueryRowContext(ctx, keyOfUser+db.lockRow, old, k.UserID))
+	if err != nil {
+		return "", err
+	}
+	var already bool
+	if err := tx.QueryRowContext(ctx, isReplaced, old).Scan(&already); err != nil {
+		return "", err
+	}
+	if already || !replaced.Live(k.CreatedAt) {
+		return "", apikey.ErrNotRotatable
+	}
+
+	k.Name, k.Tier = replaced.Name, replaced.Tier
+	if err := db.insertKey(ctx, tx, k); err != nil {
+		return "", err
+	}
+	if !expiresAt.After(k.CreatedAt) {
+		replaced.RevokedAt = k.CreatedAt
+	} else if replaced.ExpiresAt.IsZero() || expiresAt.Before(replaced.ExpiresAt) {
+		replaced.ExpiresAt = expiresAt
+	}
+	if err := execIn(ctx, tx, replaceKey, old, k.ID, db.at(replaced.ExpiresAt), db.at(replaced.RevokedAt)); err != nil {
+		return "", err
+	}
+	before, err = scanString(tx.QueryRowContext(ctx, revokeReplaced, k.UserID, db.at(k.CreatedAt), old))
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return before, err
+}
+
+// KeyByID implements [apikey.Store].
+func (db *DB) KeyByID(ctx context.Context, userID, id string) (apikey.Key, error) {
+	if !isID(userID) || !isID(id) {
+		return apikey.Key{}, apikey.ErrNotFound
+	}
+	return find(ctx, db, "find key of account", apikey.ErrNotFound, scanKey, keyOfUser, id, userID)
 }
 
 // KeyByHash implements [apikey.Store].
@@ -108,11 +208,73 @@ func scanKey(r row) (apikey.Key, error) {
 	return k, err
 }
 
-// KeyUsed implements [apikey.Store].
-func (db *DB) KeyUsed(ctx context.Context, keyID string, now time.Time) error {
-	if !isID(keyID) {
+// Keys implements [apikey.Store].
+func (db *DB) Keys(ctx context.Context, userID string, f apikey.Filter) ([]apikey.Key, error) {
+	const op = "list keys"
+	if !isID(userID) {
+		return nil, nil
+	}
+	if f.After == "" {
+		return list(ctx, db, op, scanKey, firstKeys, userID, orAll(f.Limit))
+	}
+	last, err := db.KeyByID(ctx, userID, f.After)
+	if err != nil {
+		return nil, err
+	}
+	return list(ctx, db, op, scanKey, keysBefore, userID, db.at(last.CreatedAt), last.ID, orAll(f.Limit))
+}
+
+// RevokeKey implements [apikey.Store].
+func (db *DB) RevokeKey(ctx context.Context, userID, id string, revoked audit.Entry) error {
+	if !isID(userID) || !isID(id) {
+		return apikey.ErrNotFound
+	}
+	err := db.tx(ctx, "revoke key", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := changed(tx.ExecContext(ctx, revokeKey, id, userID, db.at(revoked.At)))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return db.record(ctx, tx, revoked, userID, "", id)
+		}
+		_, err = scanKey(tx.QueryRowContext(ctx, keyOfUser, id, userID))
+		return err
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return apikey.ErrNotFound
+	}
+	return db.tell(err, revocation.Notice{Kind: revocation.Key, ID: id})
+}
+
+// KeysUsed implements [apikey.Store].
+func (db *DB) KeysUsed(ctx context.Context, uses map[string]time.Time) error {
+	var ids []string
+	var at []time.Time
+	for _, id := range slices.Sorted(maps.Keys(uses)) { // those that note uses at once wait for each other, hardly ever in a circle
+		if isID(id) {
+			ids, at = append(ids, id), append(at, uses[id])
+		}
+	}
+	if len(ids) == 0 {
 		return nil
 	}
-	_, err := db.exec(ctx, "note use of key", updateUse, keyID, db.at(now))
-	return err
+	return db.tx(ctx, "note uses of keys", func(ctx context.Context, tx *sql.Tx) error {
+		return db.updateUses(ctx, tx, ids, at)
+	})
+}
+
+// updateUsesSingly is the way of SQLite.
+func updateUsesSingly(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error {
+	ctx = context.WithoutCancel(ctx)
+	for i, id := range ids {
+		if err := execIn(ctx, tx, updateUse, id, microseconds(at[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// updateUsesTogether is the way of Postgres.
+func updateUsesTogether(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error {
+	return execIn(ctx, tx, updateUses, ids, at)
 }

@@ -70,3 +70,24 @@ func isID(s string) bool {
 
 // isText reports whether a text column can hold s: Postgres takes neither NUL nor invalid UTF-8.
 func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// orNull returns an id as an argument; "" is NULL.
+func orNull(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
+}
+
+// orEmpty scans a text that may be NULL, which is "".
+type orEmpty string
+
+func textInto(s *string) sql.Scanner { return (*orEmpty)(s) }
+
+// Scan implements [sql.Scanner].
+func (s *orEmpty) Scan(src any) error {
+	var v sql.NullString
+	err := v.Scan(src)
+	*s = orEmpty(v.String)
+	return err
+}

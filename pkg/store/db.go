@@ -12,20 +12,30 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/mail"
+	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/token"
 )
 
 var (
 	_ account.Store     = (*DB)(nil)
 	_ apikey.Store      = (*DB)(nil)
+	_ audit.Store       = (*DB)(nil)
 	_ event.Store       = (*DB)(nil)
 	_ idempotency.Store = (*DB)(nil)
+	_ mail.Store        = (*DB)(nil)
+	_ oidc.Store        = (*DB)(nil)
 	_ replay.Store      = (*DB)(nil)
+	_ revocation.Feed   = (*DB)(nil)
 	_ session.Store     = (*DB)(nil)
+	_ token.Store       = (*DB)(nil)
 )
 
 // Engine is a kind of database.
@@ -41,7 +51,7 @@ const (
 type Config struct {
 	Engine Engine
 	Path   string      // SQLite: the file. It is created with mode 0600 where it is missing, its directory with 0700
-	URL    secret.Text // Postgres: postgres://…; what it sets itself, such as connect_timeout, is left alone
+	URL    secret.Text // Postgres: postgres://…; what it sets itself, such as connect_timeout or pool_max_conns (else 16), is left alone
 }
 
 const (
@@ -53,6 +63,7 @@ const (
 // STORE_UNAVAILABLE while the database cannot be reached or does not answer in time, and work again once it does.
 type DB struct {
 	dialect
+	feed
 	read, write *sql.DB // the same pool on Postgres
 }
 
@@ -69,8 +80,12 @@ func Open(_ context.Context, c Config) (*DB, error) {
 	}
 }
 
-// Close waits for operations under way and closes the database.
+// Close waits for operations under way, and some seconds at most for notices that other processes are still to get, and closes
+// the database. [DB.Watch] is to be ended before.
 func (db *DB) Close() error {
+	if db.notifier != nil {
+		db.notifier.close()
+	}
 	if db.read == db.write {
 		return db.write.Close()
 	}
@@ -128,6 +143,21 @@ func (db *DB) exec(ctx context.Context, op, statement string, args ...any) (int6
 	return n, err
 }
 
+// execIn runs one statement for its effect, in a transaction.
+func execIn(ctx context.Context, tx *sql.Tx, statement string, args ...any) error {
+	_, err := tx.ExecContext(ctx, statement, args...)
+	return err
+}
+
+// execOne runs one statement in a transaction, and returns missing unless it changed a row.
+func execOne(ctx context.Context, tx *sql.Tx, missing error, statement string, args ...any) error {
+	n, err := changed(tx.ExecContext(ctx, statement, args...))
+	if err == nil && n == 0 {
+		return missing
+	}
+	return err
+}
+
 // changed returns how many rows a statement changed.
 func changed(r sql.Result, err error) (int64, error) {
 	if err != nil {
@@ -158,25 +188,58 @@ func find[T any](
 
 // list returns all rows of a query.
 func list[T any](ctx context.Context, db *DB, op string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	return collect(ctx, db.read, op, scan, query, args...)
+}
+
+// change runs one statement that changes at most one row and returns it, or missing. It is its own transaction.
+func change[T any](
+	ctx context.Context, db *DB, op string, missing error, scan func(row) (T, error), statement string, args ...any,
+) (T, error) {
+	found, err := changeAll(ctx, db, op, scan, statement, args...)
+	if err == nil && len(found) == 0 {
+		err = explain(op, missing)
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return found[0], nil
+}
+
+// changeAll runs one statement that changes rows and returns them. It is its own transaction.
+func changeAll[T any](
+	ctx context.Context, db *DB, op string, scan func(row) (T, error), statement string, args ...any,
+) ([]T, error) {
+	return collect(ctx, db.write, op, scan, statement, args...)
+}
+
+func collect[T any](
+	ctx context.Context, pool *sql.DB, op string, scan func(row) (T, error), query string, args ...any,
+) ([]T, error) {
 	var found []T
 	err := attempt(ctx, op, func(ctx context.Context) error {
-		rows, err := db.read.QueryContext(ctx, query, args...)
+		rows, err := pool.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
-
-		found = nil
-		for rows.Next() {
-			one, err := scan(rows)
-			if err != nil {
-				return err
-			}
-			found = append(found, one)
-		}
-		return rows.Err()
+		found, err = scanAll(rows, scan)
+		return err
 	})
 	return found, err
+}
+
+// scanAll reads rows to their end, where a statement that changes them is done, and closes them.
+func scanAll[T any](rows *sql.Rows, scan func(row) (T, error)) ([]T, error) {
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	var found []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one)
+	}
+	return found, rows.Err()
 }
 
 // orAll returns the limit of a query, where 0 means all.

@@ -18,9 +18,16 @@ type dialect struct {
 	at         func(time.Time) any // a time as an argument; the zero time is NULL
 	lockRow    string              // ends a SELECT: holds the row to the end of the transaction
 	skipLocked string              // ends a SELECT: holds the rows that nobody else holds
+	lockKeys   string              // a statement: nobody else changes signing keys to the end of the transaction; "" for none needed
 
-	insertNonces func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)
-	insertEvents func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
+	insertNonces   func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)
+	insertEvents   func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
+	insertRefusals func(ctx context.Context, tx *sql.Tx, refusals []refusal) error
+	updateUses     func(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error
+
+	notifier *notifier // brings notices to other processes; nil where they see for themselves
+	// listen delivers notices of other processes until it no longer can. It calls established once none is missed from then on.
+	listen func(ctx context.Context, established func()) error
 
 	goose        goose.Dialect
 	hasVersions  string // asks whether the table of versions exists

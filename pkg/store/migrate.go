@@ -10,6 +10,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
 
@@ -114,10 +115,11 @@ func (db *DB) withGoose(ctx context.Context, work func(*goose.Provider) error) (
 // openPostgresMigrator gives statements the time that they need, but does not let them hold up the others for long while
 // they wait for a lock.
 func openPostgresMigrator(url secret.Text) (*migrator, error) {
-	db, err := postgresPool(url, map[string]string{"statement_timeout": "0", "lock_timeout": "10s"})
+	config, err := postgresConfig(url, map[string]string{"statement_timeout": "0", "lock_timeout": "10s"})
 	if err != nil {
 		return nil, err
 	}
+	db := stdlib.OpenDB(*config.ConnConfig)
 	const seconds, tries = 1, 300
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(seconds, tries))
 	if err != nil {

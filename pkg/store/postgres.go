@@ -2,8 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,11 +19,12 @@ const (
 	connIdleTime    = 5 * time.Minute
 	connectTimeout  = 2 * time.Second
 	applicationName = "provisioner"
+	maxConnsParam   = "pool_max_conns" // in the URL, as pgx names it
 )
 
 // openPostgres prepares a pool of connections to the server of url.
 func openPostgres(url secret.Text) (*DB, error) {
-	pool, err := postgresPool(url, map[string]string{
+	config, err := postgresConfig(url, map[string]string{
 		"statement_timeout":                   "5s", // as opTimeout: what nobody waits for any more ends
 		"lock_timeout":                        "3s",
 		"idle_in_transaction_session_timeout": "10s",
@@ -31,31 +32,48 @@ func openPostgres(url secret.Text) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool.SetMaxOpenConns(postgresConns)
-	pool.SetMaxIdleConns(postgresConns)
+	pool := stdlib.OpenDB(*config.ConnConfig)
+	pool.SetMaxOpenConns(config.maxConns)
+	pool.SetMaxIdleConns(config.maxConns)
 	pool.SetConnMaxLifetime(connLifetime)
 	pool.SetConnMaxIdleTime(connIdleTime)
 
 	db := &DB{read: pool, write: pool}
 	db.dialect = dialect{
-		engine:       Postgres,
-		at:           timestamp,
-		lockRow:      ` FOR NO KEY UPDATE`,
-		skipLocked:   ` FOR UPDATE SKIP LOCKED`,
-		insertNonces: insertNoncesTogether,
-		insertEvents: insertEventsTogether,
-		goose:        goose.DialectPostgres,
-		hasVersions:  `SELECT to_regclass('goose_db_version') IS NOT NULL`,
-		openMigrator: func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
+		engine:         Postgres,
+		at:             timestamp,
+		lockRow:        ` FOR NO KEY UPDATE`,
+		skipLocked:     ` FOR UPDATE SKIP LOCKED`,
+		lockKeys:       `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`,
+		insertNonces:   insertNoncesTogether,
+		insertEvents:   insertEventsTogether,
+		insertRefusals: insertRefusalsTogether,
+		updateUses:     updateUsesTogether,
+		goose:          goose.DialectPostgres,
+		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,
+		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
+	}
+	db.notifier = newNotifier(func(ctx context.Context, payload string) error {
+		_, err := pool.ExecContext(ctx, notify, payload)
+		return err
+	})
+	db.listen = func(ctx context.Context, established func()) error {
+		return db.listenTo(ctx, config.ConnConfig.Copy(), established)
 	}
 	return db, nil
 }
 
-// postgresPool takes the settings of the session where url does not give them itself.
-func postgresPool(url secret.Text, settings map[string]string) (*sql.DB, error) {
+// connConfig is what a URL says of connections, and of how many.
+type connConfig struct {
+	*pgx.ConnConfig
+	maxConns int
+}
+
+// postgresConfig takes the settings of the session where url does not give them itself.
+func postgresConfig(url secret.Text, settings map[string]string) (connConfig, error) {
 	config, err := pgx.ParseConfig(url.Reveal())
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err) // pgx hides the password in it
+		return connConfig{}, fmt.Errorf("open store: %w", err) // pgx hides the password in it
 	}
 	settings["application_name"] = applicationName
 	settings["timezone"] = "UTC"
@@ -67,5 +85,13 @@ func postgresPool(url secret.Text, settings map[string]string) (*sql.DB, error) 
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	return stdlib.OpenDB(*config), nil
+
+	maxConns := postgresConns
+	if given, ok := config.RuntimeParams[maxConnsParam]; ok {
+		delete(config.RuntimeParams, maxConnsParam) // the server does not know it
+		if maxConns, err = strconv.Atoi(given); err != nil || maxConns < 1 {
+			return connConfig{}, fmt.Errorf("open store: %s of the URL must be a whole number from 1", maxConnsParam)
+		}
+	}
+	return connConfig{config, maxConns}, nil
 }

@@ -11,15 +11,19 @@ import (
 // purgeChunk is how many rows one statement deletes: requests wait no longer than that takes.
 const purgeChunk = 1000
 
+// endedTokensKept is how long a token that can no longer be used is kept, for whoever asks what became of it.
+const endedTokensKept = 24 * time.Hour
+
 // Retention says how long to keep what does not expire by itself; 0 is for good.
 type Retention struct {
 	Events   time.Duration // from their reception
 	Sessions time.Duration // from their end
+	Audit    time.Duration // from the event
 }
 
 // Purged counts the rows that a purge deleted.
 type Purged struct {
-	Nonces, EventDigests, Claims, Issues, Sessions, Events int64
+	Nonces, EventDigests, Claims, Issues, Sessions, Events, ExchangeCodes, States, ActionTokens, AuditEntries int64
 }
 
 // Purge deletes what has expired at now, a bounded number of rows at a time. Any number of processes may do so at once. What it
@@ -37,6 +41,10 @@ func (db *DB) Purge(ctx context.Context, now time.Time, r Retention) (Purged, er
 		{expiredIssues, now, &p.Issues},
 		{endedSessions, since(now, r.Sessions), &p.Sessions},
 		{oldEvents, since(now, r.Events), &p.Events},
+		{expiredCodes, now, &p.ExchangeCodes},
+		{expiredStates, now, &p.States},
+		{endedTokens, now.Add(-endedTokensKept), &p.ActionTokens},
+		{oldAudit, since(now, r.Audit), &p.AuditEntries},
 	}
 	for _, s := range sweeps {
 		if err := db.sweep(ctx, s.expired, s.before, s.deleted); err != nil {
@@ -66,6 +74,10 @@ var (
 	expiredIssues  = expired{"api_key_issues", "user_id, idempotency_key", "expires_at"}
 	endedSessions  = expired{"auth_sessions", "session_id", "coalesce(revoked_at, expires_at)"}
 	oldEvents      = expired{"events", "id", "received_at"}
+	expiredCodes   = expired{"auth_exchange_codes", "code_hash", "expires_at"}
+	expiredStates  = expired{"oidc_states", "state_hash", "expires_at"}
+	endedTokens    = expired{"email_action_tokens", "token_id", "coalesce(used_at, expires_at)"}
+	oldAudit       = expired{"audit_log", "id", "at"}
 )
 
 // statement deletes rows that ended at $1 or before, at most $2.

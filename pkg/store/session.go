@@ -2,12 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/session"
 )
 
@@ -17,7 +21,12 @@ const (
 
 	sessionColumns = `session_id, user_id, counter, client_type, coalesce(device_label, ''),
 		created_at, last_seen_at, expires_at, ends_at, revoked_at`
-	sessionByID = `SELECT ` + sessionColumns + ` FROM auth_sessions WHERE session_id = $1`
+	sessionByID  = `SELECT ` + sessionColumns + ` FROM auth_sessions WHERE session_id = $1`
+	liveSessions = `SELECT ` + sessionColumns + ` FROM auth_sessions
+		WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND ends_at > $2 ORDER BY last_seen_at DESC, session_id`
+	userOfSession   = `SELECT user_id FROM auth_sessions WHERE session_id = $1`
+	adoptedSession  = `SELECT session_id FROM auth_sessions WHERE refresh_token_hash = $1`
+	adoptedSessions = `SELECT EXISTS (SELECT 1 FROM auth_sessions WHERE refresh_token_hash IS NOT NULL AND revoked_at IS NULL)`
 
 	stepSession = `UPDATE auth_sessions SET counter = counter + 1, last_seen_at = $3, expires_at = $4
 		WHERE session_id = $1 AND counter = $2 AND revoked_at IS NULL AND expires_at > $3 AND ends_at > $3
@@ -25,19 +34,15 @@ const (
 
 	revokeSession = `UPDATE auth_sessions SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL`
 	revokeUser    = `UPDATE auth_sessions SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
-	revokeAll     = `UPDATE auth_sessions SET revoked_at = $2 WHERE revoked_at IS NULL
-		AND user_id = (SELECT of.user_id FROM auth_sessions of WHERE of.session_id = $1)`
-	revokeOthers = revokeAll + ` AND session_id <> $1`
+	revokeUserBut = revokeUser + ` AND session_id <> $3`
 )
 
-// CreateSession implements [session.Store].
-func (db *DB) CreateSession(ctx context.Context, s session.Session) error {
-	_, err := db.exec(ctx, "create session", insertSession, s.ID, s.UserID, s.Counter, s.ClientType, s.DeviceLabel,
-		db.at(s.CreatedAt), db.at(s.LastSeenAt), db.at(s.ExpiresAt), db.at(s.EndsAt), db.at(s.RevokedAt))
-	if isOrphan(err) {
-		return session.ErrNotFound
+// sessionRow returns the columns of a session, in the order of insertSession.
+func (db *DB) sessionRow(s session.Session) []any {
+	return []any{
+		s.ID, s.UserID, s.Counter, s.ClientType, s.DeviceLabel,
+		db.at(s.CreatedAt), db.at(s.LastSeenAt), db.at(s.ExpiresAt), db.at(s.EndsAt), db.at(s.RevokedAt),
 	}
-	return err
 }
 
 // SessionByID implements [session.Store].
@@ -55,25 +60,56 @@ func scanSession(r row) (session.Session, error) {
 	return s, err
 }
 
-// Rotate implements [session.Store].
+// AdoptedSession implements [session.Store].
+func (db *DB) AdoptedSession(ctx context.Context, tokenHash [sha256.Size]byte) (string, error) {
+	return find(ctx, db, "find adopted session", session.ErrNotFound, scanString, adoptedSession, hex.EncodeToString(tokenHash[:]))
+}
+
+// HasAdoptedSessions reports whether a session that is not revoked began before this server, with a refresh token of another form.
+// New ones never do.
+func (db *DB) HasAdoptedSessions(ctx context.Context) (bool, error) {
+	scan := func(r row) (exists bool, err error) {
+		err = r.Scan(&exists)
+		return exists, err
+	}
+	return find(ctx, db, "find adopted sessions", session.ErrNotFound, scan, adoptedSessions)
+}
+
+// LiveSessions implements [session.Store].
+func (db *DB) LiveSessions(ctx context.Context, userID string, now time.Time) ([]session.Session, error) {
+	if !isID(userID) {
+		return nil, nil
+	}
+	return list(ctx, db, "list sessions", scanSession, liveSessions, userID, db.at(now))
+}
+
+// Rotate implements [session.Store]. The current token costs one statement, any other a transaction besides.
 func (db *DB) Rotate(
-	ctx context.Context, id string, presented uint64, now, expiresAt time.Time,
+	ctx context.Context, id string, presented uint64, now, expiresAt time.Time, reused audit.Entry,
 ) (session.Session, error) {
+	const op = "rotate session"
 	if !isID(id) || presented >= math.MaxInt64 {
 		return session.Session{}, session.ErrNotFound
 	}
-	var s session.Session
-	var reused bool
-	err := db.tx(ctx, "rotate session", func(ctx context.Context, tx *sql.Tx) (err error) {
-		s, err = scanSession(tx.QueryRowContext(ctx, stepSession, id, presented, db.at(now), db.at(expiresAt)))
-		if !errors.Is(err, sql.ErrNoRows) {
+	s, err := change(ctx, db, op, session.ErrNotFound, scanSession, stepSession, id, presented, db.at(now), db.at(expiresAt))
+	if !errors.Is(err, session.ErrNotFound) {
+		return s, err
+	}
+
+	var isReused bool
+	err = db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) (err error) {
+		s, isReused, err = db.present(ctx, tx, id, presented, now)
+		if err != nil || !isReused {
 			return err
 		}
-		s, reused, err = db.present(ctx, tx, id, presented, now)
-		return err
+		if err := execIn(ctx, tx, revokeSession, id, db.at(now)); err != nil {
+			return err
+		}
+		return db.record(ctx, tx, reused, s.UserID, id, "")
 	})
-	if err == nil && reused {
-		err = fmt.Errorf("rotate session: %w", session.ErrReused) // only once its revocation is committed
+	if err == nil && isReused { // only once its revocation is committed
+		err = fmt.Errorf("%s: %w", op, session.ErrReused)
+		_ = db.tell(nil, revocation.Notice{Kind: revocation.Session, ID: id})
 	}
 	if err != nil {
 		return session.Session{}, err
@@ -81,7 +117,7 @@ func (db *DB) Rotate(
 	return s, nil
 }
 
-// present judges a counter that is not the current one of a live session, and revokes the session for one that was used.
+// present judges a counter that is not the current one of a live session.
 func (db *DB) present(
 	ctx context.Context, tx *sql.Tx, id string, presented uint64, now time.Time,
 ) (s session.Session, reused bool, err error) {
@@ -93,28 +129,48 @@ func (db *DB) present(
 		return s, false, err
 	case !s.Live(now), presented >= s.Counter:
 		return s, false, session.ErrNotFound
-	case presented+1 == s.Counter:
-		return s, false, nil
 	}
-	_, err = tx.ExecContext(ctx, revokeSession, id, db.at(now))
-	return s, true, err
+	return s, presented+1 < s.Counter, nil
 }
 
 // Revoke implements [session.Store].
-func (db *DB) Revoke(ctx context.Context, id string, scope session.Scope, now time.Time) error {
+func (db *DB) Revoke(ctx context.Context, id string, scope session.Scope, done audit.Entry) error {
 	if !isID(id) {
 		return nil
 	}
-	statement := revokeSession
-	switch scope {
-	case session.Local:
-	case session.Others:
-		statement = revokeOthers
-	case session.Global:
-		statement = revokeAll
-	default:
-		return fmt.Errorf("revoke sessions: unknown scope %d", scope)
+	var notice revocation.Notice
+	err := db.tx(ctx, "revoke sessions", func(ctx context.Context, tx *sql.Tx) error {
+		userID, err := scanString(tx.QueryRowContext(ctx, userOfSession, id))
+		if err != nil {
+			return err
+		}
+		notice = noticeOf(scope, id, userID)
+		var n int64
+		switch at := db.at(done.At); scope {
+		case session.Local:
+			n, err = changed(tx.ExecContext(ctx, revokeSession, id, at))
+		case session.Others:
+			n, err = changed(tx.ExecContext(ctx, revokeUserBut, userID, at, id))
+		case session.Global:
+			n, err = changed(tx.ExecContext(ctx, revokeUser, userID, at))
+		default:
+			err = fmt.Errorf("unknown scope %d", scope)
+		}
+		if err != nil || n == 0 {
+			return err
+		}
+		return db.record(ctx, tx, done, userID, id, "")
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
 	}
-	_, err := db.exec(ctx, "revoke sessions", statement, id, db.at(now))
-	return err
+	return db.tell(err, notice)
+}
+
+// noticeOf returns the notice of what a scope ended.
+func noticeOf(scope session.Scope, id, userID string) revocation.Notice {
+	if scope == session.Local {
+		return revocation.Notice{Kind: revocation.Session, ID: id}
+	}
+	return revocation.Notice{Kind: revocation.User, ID: userID}
 }

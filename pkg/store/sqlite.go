@@ -46,14 +46,17 @@ func openSQLite(path string) (*DB, error) {
 
 	db := &DB{read: read, write: write}
 	db.dialect = dialect{
-		engine:       SQLite,
-		at:           microseconds,
-		insertNonces: insertNoncesSingly,
-		insertEvents: insertEventsSingly,
-		goose:        goose.DialectSQLite3,
-		hasVersions:  `SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'goose_db_version'`,
-		openMigrator: func(ctx context.Context) (*migrator, error) { return openSQLiteMigrator(ctx, path) },
+		engine:         SQLite,
+		at:             microseconds,
+		insertNonces:   insertNoncesSingly,
+		insertEvents:   insertEventsSingly,
+		insertRefusals: insertRefusalsSingly,
+		updateUses:     updateUsesSingly,
+		goose:          goose.DialectSQLite3,
+		hasVersions:    `SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'goose_db_version'`,
+		openMigrator:   func(ctx context.Context) (*migrator, error) { return openSQLiteMigrator(ctx, path) },
 	}
+	db.listen = db.pollVersion
 	return db, nil
 }
 

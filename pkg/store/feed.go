@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/revocation"
+)
+
+// How long to wait before listening again, after the first and after many failures.
+const (
+	minListenPause = 100 * time.Millisecond
+	maxListenPause = 2 * time.Second
+)
+
+// feed delivers notices in this process.
+type feed struct {
+	up          atomic.Bool
+	mu          sync.Mutex
+	subscribers []func(revocation.Notice)
+}
+
+// Subscribe implements [revocation.Feed].
+func (f *feed) Subscribe(subscriber func(revocation.Notice)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.subscribers = append(f.subscribers, subscriber)
+}
+
+// Up implements [revocation.Feed]. It is false but while [DB.Watch] runs and hears of what other processes do.
+func (f *feed) Up() bool { return f.up.Load() }
+
+func (f *feed) deliver(n revocation.Notice) {
+	f.mu.Lock()
+	subscribers := slices.Clip(f.subscribers)
+	f.mu.Unlock()
+	for _, subscriber := range subscribers {
+		subscriber(n)
+	}
+}
+
+// tell gives notices of a change that ended with err, if it was made: to this process before it returns, to others soon. It
+// returns err.
+func (db *DB) tell(err error, notices ...revocation.Notice) error {
+	if err != nil {
+		return err
+	}
+	for _, n := range notices {
+		db.deliver(n)
+	}
+	if db.notifier != nil {
+		db.notifier.add(notices...)
+	}
+	return nil
+}
+
+// Watch delivers notices of other processes to the subscribers until ctx ends, then it returns nil. While the database is away it
+// tries on. Whenever notices may have been missed it delivers the zero one first.
+func (db *DB) Watch(ctx context.Context) error {
+	for pause := minListenPause; ; pause = min(2*pause, maxListenPause) {
+		_ = db.listen(ctx, func() { // why it ended is what every other operation reports
+			db.deliver(revocation.Notice{})
+			db.up.Store(true)
+			pause = minListenPause
+		})
+		db.up.Store(false)
+
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
