@@ -17,6 +17,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/seal"
+	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/token"
@@ -96,7 +97,7 @@ func (s *services) sessions() (*session.Keeper, error) {
 		return nil, err
 	}
 	return session.NewKeeper(session.Config{
-		Store: s.db, Key: key, Sliding: s.cfg.Tokens.RefreshLifetime, Feed: s.db, Now: time.Now,
+		Store: s.db, Key: key, Sliding: s.cfg.Tokens.RefreshLifetime, Adopted: s.adopted, Feed: s.db, Now: time.Now,
 	})
 }
 

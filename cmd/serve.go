@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"github.com/provisioner/provisioner/config"
@@ -62,10 +63,20 @@ func (p process) run(ctx context.Context, errs io.Writer) error {
 		return err
 	}
 	log := server.NewLogger(errs, string(cfg.Log.Format), cfg.Log.Level)
+	keepWithinContainer(log)
 	for _, w := range report.Warnings {
 		log.Warn(w.Error())
 	}
 	return p.serve(ctx, cfg, report.Paths, log)
+}
+
+// shareOfContainer is how much of the container's memory the collector leaves to the program; the rest is not Go's.
+const shareOfContainer = 0.9
+
+// keepWithinContainer has garbage collected before the container's memory is full, unless GOMEMLIMIT says otherwise.
+func keepWithinContainer(log *slog.Logger) {
+	limit, err := memlimit.Set(memlimit.WithRatio(shareOfContainer))
+	log.Debug("memory limit", "bytes", limit, "err", err) // an error where there is no container, or none with a limit
 }
 
 func (p process) serve(ctx context.Context, cfg *config.Config, watched []string, log *slog.Logger) error {

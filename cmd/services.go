@@ -11,26 +11,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/provisioner/provisioner/config"
-	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
-	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/receiver"
 	"github.com/provisioner/provisioner/pkg/httpapi/sender"
-	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
 	"github.com/provisioner/provisioner/pkg/idempotency"
-	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/ratelimit/redislimit"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/seal"
-	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/supabase"
-	"github.com/provisioner/provisioner/pkg/token"
 )
 
 // services builds the services of one process from what they share.
@@ -39,6 +33,7 @@ type services struct {
 	log            *slog.Logger
 	metrics        *prometheus.Registry
 	db             *store.DB           // nil in a process of the sender alone
+	adopted        bool                // the database may hold sessions from before this server
 	keys           *signing.Keyring    // nil in a process of papyrus alone
 	keyAges        *keyAges            // nil with keys
 	origins        *middleware.Origins // of sender and receiver
@@ -69,6 +64,8 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 			return nil, err
 		}
 		s.db = db
+		adopted, err := db.HasAdoptedSessions(ctx)
+		s.adopted = adopted || err != nil // it is asked again when they present their tokens
 		s.closers = append(s.closers, db.Close)
 	}
 	if cfg.Service == config.Papyrus {
