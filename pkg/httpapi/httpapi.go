@@ -4,8 +4,13 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -53,6 +58,7 @@ func New(o Options) *echo.Echo {
 	e.Pre(
 		middleware.Trailers,
 		middleware.RequestID,
+		middleware.Origin,
 		middleware.Observe(o.Service, o.Log, o.Metrics),
 		middleware.Recover,
 		middleware.CORS(o.Origins, o.CORS),
@@ -136,8 +142,27 @@ func WriteJSON(c echo.Context, status int, v any) error {
 func WriteRaw(c echo.Context, status int, body []byte) error {
 	c.Response().Header().Set(echo.HeaderContentType, "application/json; charset=utf-8")
 	c.Response().WriteHeader(status)
+	if c.Request().Method == http.MethodHead {
+		return nil
+	}
 	_, err := c.Response().Write(body)
 	return err
+}
+
+// WriteCacheable writes v for everybody, to be kept for maxAge, or 304 to whoever has it (RFC 9110 §13.1.2).
+func WriteCacheable(c echo.Context, v any, maxAge time.Duration) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, "application/json; charset=utf-8")
+	h.Set(echo.HeaderCacheControl, "public, max-age="+strconv.Itoa(seconds(maxAge)))
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	c.Request().Header.Del("Range") // the refusal of a bad one would not be JSON
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(body))
+	return nil
 }
 
 // NoStore says that the answer holds a token, a key or a verification, and is nobody's to keep.

@@ -27,10 +27,15 @@ type Bucket string
 
 // The buckets of the public endpoints.
 const (
-	SignUp         Bucket = "signup"
-	SignIn         Bucket = "signin"
-	ForgotPassword Bucket = "forgot-password"
-	Send           Bucket = "send"
+	SignUp             Bucket = "signup"
+	SignIn             Bucket = "signin"
+	OAuthStart         Bucket = "oauth-start"
+	ExchangeCode       Bucket = "exchange-code"
+	VerifyEmail        Bucket = "verify-email"
+	ResendVerification Bucket = "resend-verification"
+	ForgotPassword     Bucket = "forgot-password"
+	ResetPassword      Bucket = "reset-password"
+	Send               Bucket = "send"
 )
 
 // Attempts limits what one network may attempt, and guesses at one account. Only well-formed attempts should come here.
