@@ -87,14 +87,17 @@ func New(c Config) *Service {
 // CheckPassword returns a *password.WeakError unless pass may be set for the account of email.
 func (s *Service) CheckPassword(pass secret.Text, email string) error { return s.policy.Check(pass, email) }
 
+// instant is now, to the microsecond, as the store keeps times.
+func (s *Service) instant() time.Time { return s.now().UTC().Truncate(time.Microsecond) }
+
 // refuse has a refusal audited, with its like.
 func (s *Service) refuse(ctx context.Context, kind audit.Kind, userID string) {
-	s.refusals.Add(audit.New(ctx, s.now(), kind, userID))
+	s.refusals.Add(audit.New(ctx, s.instant(), kind, userID))
 }
 
 // entry returns an audit entry of an event now.
 func (s *Service) entry(ctx context.Context, kind audit.Kind, userID string) audit.Entry {
-	return audit.New(ctx, s.now().UTC(), kind, userID)
+	return audit.New(ctx, s.instant(), kind, userID)
 }
 
 // NormalizeEmail trims an address and puts it in lower case, and reports whether it has at most 254 bytes, one @ and a dot

@@ -78,7 +78,7 @@ func (s *Service) adopt(ctx context.Context, i oidc.Identity, code ExchangeCode)
 }
 
 func (s *Service) identity(userID string, i oidc.Identity) *Identity {
-	now := s.now().UTC()
+	now := s.instant()
 	return &Identity{
 		ID: uuid.NewString(), UserID: userID, Provider: Provider, Subject: i.Subject,
 		Email: i.Email, EmailVerified: i.EmailVerified, CreatedAt: now, LastUsedAt: now,
@@ -87,7 +87,7 @@ func (s *Service) identity(userID string, i oidc.Identity) *Identity {
 
 func (s *Service) newCode(p Purpose, challenge string) (secret.Text, ExchangeCode) {
 	code, digest := newSecret()
-	return code, ExchangeCode{Hash: digest, Purpose: p, Challenge: challenge, ExpiresAt: s.now().UTC().Add(codeLife)}
+	return code, ExchangeCode{Hash: digest, Purpose: p, Challenge: challenge, ExpiresAt: s.instant().Add(codeLife)}
 }
 
 // OfferIdentity returns the code with which the user who began to link an identity completes it.
@@ -145,7 +145,7 @@ func (s *Service) LinkIdentity(ctx context.Context, p Principal, code, verifier 
 
 // take spends a code. The verifier must be the one of the code's challenge, and none where it has none.
 func (s *Service) take(ctx context.Context, code, verifier string, p Purpose) (ExchangeCode, error) {
-	taken, err := s.store.TakeExchangeCode(ctx, sha256.Sum256([]byte(code)), s.now().UTC())
+	taken, err := s.store.TakeExchangeCode(ctx, sha256.Sum256([]byte(code)), s.instant())
 	switch {
 	case errors.Is(err, ErrNotFound):
 		s.refuse(ctx, audit.IdentityRefused, "")

@@ -56,7 +56,7 @@ func (s *Service) VerifyEmail(ctx context.Context, token string) error {
 // or a *password.WeakError, after which the token is still good.
 func (s *Service) ResetPassword(ctx context.Context, token string, pass secret.Text) error {
 	digest := sha256.Sum256([]byte(token))
-	user, err := s.store.ActionUser(ctx, mail.KindResetPassword, digest, s.now().UTC())
+	user, err := s.store.ActionUser(ctx, mail.KindResetPassword, digest, s.instant())
 	if errors.Is(err, ErrNotFound) {
 		return ErrInvalidToken
 	}

@@ -29,6 +29,12 @@ func (s *Service) Identities(ctx context.Context, p Principal) ([]Identity, erro
 	return s.store.Identities(ctx, p.UserID)
 }
 
+// HasPassword reports whether the principal can sign in with a password.
+func (s *Service) HasPassword(ctx context.Context, p Principal) (bool, error) {
+	hash, err := s.store.PasswordHash(ctx, p.UserID)
+	return hash != "", err
+}
+
 // UpdateProfile changes the principal's profile. It returns ErrInvalidDisplayName or ErrInvalidAvatar.
 func (s *Service) UpdateProfile(ctx context.Context, p Principal, c ProfileChange) (User, error) {
 	if c.DisplayName != nil && !text.IsLine(*c.DisplayName, maxDisplayNameLen) {

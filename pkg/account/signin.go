@@ -70,7 +70,7 @@ func (s *Service) Register(ctx context.Context, r Registration) (Grant, error) {
 }
 
 func (s *Service) newUser(email, name string) User {
-	return User{ID: uuid.NewString(), Email: email, DisplayName: name, Plan: s.plan, CreatedAt: s.now().UTC()}
+	return User{ID: uuid.NewString(), Email: email, DisplayName: name, Plan: s.plan, CreatedAt: s.instant()}
 }
 
 // verification returns the mail that verifies the address of a new account, nil where none is sent.
@@ -129,7 +129,7 @@ func (s *Service) credentials(ctx context.Context, email string) (User, string, 
 func (s *Service) rehash(ctx context.Context, user User, old string, pass secret.Text) {
 	replacement, err := s.hasher.Hash(ctx, pass)
 	if err == nil {
-		err = s.store.SetPasswordHash(ctx, user.ID, old, replacement, s.now().UTC())
+		err = s.store.SetPasswordHash(ctx, user.ID, old, replacement, s.instant())
 	}
 	if err != nil {
 		s.log.WarnContext(ctx, "password not rehashed", "user_id", user.ID, "err", err)

@@ -68,7 +68,7 @@ type Client struct {
 
 // New returns a session of a user that begins now, and its first refresh token. Whoever signs the user in keeps it.
 func (k *Keeper) New(userID string, c Client) (Session, secret.Text) {
-	id, now := uuid.New(), k.now().UTC()
+	id, now := uuid.New(), k.now().UTC().Truncate(time.Microsecond) // as the store keeps it
 	return Session{
 		ID: id.String(), UserID: userID, ClientType: c.Type, DeviceLabel: c.DeviceLabel,
 		CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(k.sliding), EndsAt: now.Add(absoluteLife),

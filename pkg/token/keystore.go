@@ -57,12 +57,12 @@ func (k *Keystore) Signing(ctx context.Context) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	for _, p := range slices.Backward(pairs) {
+	for _, p := range slices.Backward(pairs[1:]) {
 		if !now.Before(p.stored.SignsFrom) {
 			return p.key, nil
 		}
 	}
-	return Key{}, ErrNoKey
+	return pairs[0].key, nil // signs from the beginning, by whatever clock it was made
 }
 
 // ByID implements [Ring].
@@ -122,6 +122,8 @@ func (k *Keystore) current(ctx context.Context) ([]storedPair, time.Time, error)
 	switch {
 	case len(pairs) > 0:
 		k.pairs, k.loaded = pairs, now
+	case len(k.pairs) == 0 && err == nil:
+		return nil, now, ErrNoKey
 	case len(k.pairs) == 0:
 		return nil, now, err
 	}
