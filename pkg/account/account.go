@@ -85,7 +85,9 @@ func New(c Config) *Service {
 }
 
 // CheckPassword returns a *password.WeakError unless pass may be set for the account of email.
-func (s *Service) CheckPassword(pass secret.Text, email string) error { return s.policy.Check(pass, email) }
+func (s *Service) CheckPassword(pass secret.Text, email string) error {
+	return s.policy.Check(pass, email)
+}
 
 // instant is now, to the microsecond, as the store keeps times.
 func (s *Service) instant() time.Time { return s.now().UTC().Truncate(time.Microsecond) }

@@ -61,8 +61,8 @@ type Service struct {
 type Config struct {
 	Store  Store
 	Sealer *seal.Sealer // of the answers that are kept for retries
-	Prefix string              // of new tokens
-	Tiers  []Tier              // from lowest to highest
+	Prefix string       // of new tokens
+	Tiers  []Tier       // from lowest to highest
 	Now    func() time.Time
 	Feed   revocation.Feed
 	Log    *slog.Logger
