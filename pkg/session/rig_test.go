@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -46,27 +48,37 @@ func newRig(t *testing.T) rig {
 		t.Fatal(err)
 	}
 	u := account.User{ID: uuid.NewString(), Email: "reader@example.com", DisplayName: "reader", Plan: "new", CreatedAt: start}
-	if err := db.CreateUser(t.Context(), u, "hash"); err != nil {
+	added := account.Addition{User: u, PasswordHash: "hash", Audit: audit.New(t.Context(), start, audit.Registered, u.ID)}
+	if err := db.CreateUser(t.Context(), added); err != nil {
 		t.Fatal(err)
 	}
 	c := &clock{start}
-	return rig{Keeper: newKeeper(t, db, key, c), db: db, clock: c, user: u.ID}
+	return rig{Keeper: newKeeper(t, db, db, key, c), db: db, clock: c, user: u.ID}
 }
 
-func newKeeper(t testing.TB, s session.Store, key secret.Text, c *clock) *session.Keeper {
+func newKeeper(t testing.TB, s session.Store, f revocation.Feed, key secret.Text, c *clock) *session.Keeper {
 	t.Helper()
-	k, err := session.NewKeeper(s, key, sliding, c.now)
+	k, err := session.NewKeeper(session.Config{Store: s, Key: key, Sliding: sliding, Adopted: true, Feed: f, Now: c.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k
 }
 
+// feed is a Feed that a test speaks through.
+type feed struct {
+	say  func(revocation.Notice)
+	down bool
+}
+
+func (f *feed) Subscribe(g func(revocation.Notice)) { f.say = g }
+func (f *feed) Up() bool                            { return !f.down }
+
 // mustStart begins a session and returns it with its first refresh token.
 func (r rig) mustStart(t *testing.T) (session.Session, string) {
 	t.Helper()
-	s, token, err := r.Start(t.Context(), r.user, session.Client{Type: "web", DeviceLabel: "Firefox"})
-	if err != nil {
+	s, token := r.New(r.user, session.Client{Type: "web", DeviceLabel: "Firefox"})
+	if err := r.db.SignIn(t.Context(), s, nil, audit.New(t.Context(), r.clock.Time, audit.SignedIn, r.user)); err != nil {
 		t.Fatal(err)
 	}
 	return s, token.Reveal()

@@ -11,17 +11,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 )
 
 func TestNewKeeperRefusesAShortKey(t *testing.T) {
-	if _, err := session.NewKeeper(nil, secret.New("only 31 bytes of key, not more!"), sliding, time.Now); err == nil {
+	if _, err := session.NewKeeper(session.Config{Key: secret.New("only 31 bytes of key, not more!")}); err == nil {
 		t.Error("a key of 31 bytes is taken")
 	}
 }
 
-func TestStart(t *testing.T) {
+func TestNew(t *testing.T) {
 	r := newRig(t)
 	s, _ := r.mustStart(t)
 	want := session.Session{
@@ -34,9 +35,6 @@ func TestStart(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("session (-want +got):\n%s", diff)
-	}
-	if _, _, err := r.Start(t.Context(), uuid.NewString(), session.Client{}); !errors.Is(err, session.ErrNotFound) {
-		t.Errorf("Start of nobody = %v, want ErrNotFound", err)
 	}
 }
 
@@ -187,6 +185,52 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+func TestListAndRevokeOf(t *testing.T) {
+	r := newRig(t)
+	first, token := r.mustStart(t)
+	r.clock.Time = start.Add(time.Minute)
+	second, _ := r.mustStart(t)
+	ids := func() (ids []string) {
+		t.Helper()
+		list, err := r.List(t.Context(), r.user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range list {
+			ids = append(ids, s.ID)
+		}
+		return ids
+	}
+	if diff := cmp.Diff([]string{second.ID, first.ID}, ids()); diff != "" {
+		t.Errorf("sessions (-want +got):\n%s", diff)
+	}
+	r.clock.Time = start.Add(2 * time.Minute)
+	r.mustRefresh(t, token)
+	if diff := cmp.Diff([]string{first.ID, second.ID}, ids()); diff != "" {
+		t.Errorf("after a refresh of the first (-want +got):\n%s", diff)
+	}
+
+	for _, tt := range []struct {
+		name, user, id string
+		want           error
+	}{
+		{"another user's", uuid.NewString(), first.ID, session.ErrNotFound},
+		{"one that never was", r.user, uuid.NewString(), session.ErrNotFound},
+		{"what is no id", r.user, "no uuid", session.ErrNotFound},
+		{"one's own", r.user, first.ID, nil},
+		{"the same again", r.user, first.ID, session.ErrNotFound},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := r.RevokeOf(t.Context(), tt.user, tt.id); !errors.Is(err, tt.want) {
+				t.Errorf("RevokeOf() = %v, want %v", err, tt.want)
+			}
+		})
+	}
+	if diff := cmp.Diff([]string{second.ID}, ids()); diff != "" {
+		t.Errorf("in the end (-want +got):\n%s", diff)
+	}
+}
+
 func TestLiveOfAnUnknownSession(t *testing.T) {
 	r := newRig(t)
 	for _, id := range []string{uuid.NewString(), "", "no uuid"} {
@@ -201,14 +245,14 @@ type failing struct{ session.Store }
 
 var errDown = errors.New("no answer")
 
-func (failing) Rotate(context.Context, string, uint64, time.Time, time.Time) (session.Session, error) {
+func (failing) Rotate(context.Context, string, uint64, time.Time, time.Time, audit.Entry) (session.Session, error) {
 	return session.Session{}, errDown
 }
 
 func TestOutageKeepsTheToken(t *testing.T) {
 	r := newRig(t)
 	_, token := r.mustStart(t)
-	k := newKeeper(t, failing{r.db}, key, r.clock)
+	k := newKeeper(t, failing{r.db}, r.db, key, r.clock)
 	if _, _, err := k.Refresh(t.Context(), token); !errors.Is(err, errDown) || errors.Is(err, session.ErrInvalidToken) {
 		t.Errorf("Refresh() = %v: clients throw a token away that is refused", err)
 	}

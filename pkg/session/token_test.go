@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 )
@@ -23,9 +24,12 @@ type recorder struct {
 	lookups int
 }
 
-func (*recorder) CreateSession(context.Context, session.Session) error { return nil }
+func (r *recorder) AdoptedSession(context.Context, [32]byte) (string, error) {
+	r.lookups++
+	return "", session.ErrNotFound
+}
 
-func (r *recorder) Rotate(_ context.Context, id string, presented uint64, _, _ time.Time) (session.Session, error) {
+func (r *recorder) Rotate(_ context.Context, id string, presented uint64, _, _ time.Time, _ audit.Entry) (session.Session, error) {
 	r.id, r.counter = id, presented
 	r.lookups++
 	return session.Session{ID: id, Counter: presented}, nil
@@ -35,11 +39,11 @@ func (r *recorder) Rotate(_ context.Context, id string, presented uint64, _, _ t
 func newToken(t testing.TB, key secret.Text) (*session.Keeper, *recorder, string) {
 	t.Helper()
 	r := &recorder{}
-	k := newKeeper(t, r, key, &clock{start})
-	_, token, err := k.Start(t.Context(), uuid.NewString(), session.Client{})
+	k, err := session.NewKeeper(session.Config{Store: r, Key: key, Sliding: sliding, Feed: &feed{}, Now: (&clock{start}).now})
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, token := k.New(uuid.NewString(), session.Client{})
 	return k, r, token.Reveal()
 }
 

@@ -79,6 +79,14 @@ func TestFirstKeySignsAtOnce(t *testing.T) {
 	}
 }
 
+func TestAReplicaWhoseClockIsBehindSigns(t *testing.T) {
+	s := &store{}
+	first := mustSigning(t, newKeystore(t, s, &clock{noon}, plain))
+	if got := mustSigning(t, newKeystore(t, s, &clock{noon.Add(-time.Second)}, plain)); got != first {
+		t.Errorf("%s signs, want %s", got, first)
+	}
+}
+
 func TestReplicasAgreeOnTheFirstKey(t *testing.T) {
 	s, c := &store{}, &clock{noon}
 	var ids [8]string

@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/apikey"
 	"github.com/provisioner/provisioner/pkg/httpapi"
@@ -40,9 +41,16 @@ func (a api) createKey(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	owner, err := a.Accounts.User(c.Request().Context(), who)
+	if errors.Is(err, account.ErrNotFound) {
+		return provision.ErrInvalidAuth.With(err)
+	}
+	if err != nil {
+		return err
+	}
 
 	made, err := a.Keys.Issue(c.Request().Context(), apikey.Request{
-		UserID: who.User.ID, Plan: who.User.Plan, Name: in.Name.Value, Tier: in.Tier.Value,
+		UserID: owner.ID, Plan: owner.Plan, Name: in.Name.Value, Tier: in.Tier.Value,
 		IdempotencyKey: c.Request().Header.Get("Idempotency-Key"),
 	})
 	if err != nil {

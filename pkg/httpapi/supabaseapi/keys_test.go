@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
 
@@ -87,10 +88,10 @@ func TestCreateKeyRefusals(t *testing.T) {
 func TestCreateKeyForAnAccountThatLostItsPlan(t *testing.T) {
 	r := newRig(t, ratelimit.Limit{})
 	g := r.mustSignUp(t, email)
-	must(t, r.db.SetPlan(t.Context(), g.User.ID, "gold"))
+	must(t, r.db.SetPlan(t.Context(), g.User.ID, "gold", entry(audit.PlanSet, g.User.ID)))
 	check(t, r.do("POST", createPath, `{"name":"laptop","tier":"new"}`, "Authorization", g.bearer()), 403,
 		`{"error":"the account's plan does not include this tier","code":"TIER_NOT_ALLOWED"}`)
-	must(t, r.db.SetPlan(t.Context(), g.User.ID, "pro"))
+	must(t, r.db.SetPlan(t.Context(), g.User.ID, "pro", entry(audit.PlanSet, g.User.ID)))
 	if w := r.do("POST", createPath, `{"name":"laptop","tier":"pro"}`, "Authorization", g.bearer()); w.Code != 200 {
 		t.Errorf("in the plan pro: %d %s", w.Code, w.Body)
 	}

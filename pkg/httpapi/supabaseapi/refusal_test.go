@@ -9,6 +9,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/token"
 )
@@ -31,7 +32,7 @@ func TestRefusals(t *testing.T) {
 	r := newRig(t, ratelimit.Limit{})
 	r.mustSignUp(t, email)
 	banned := r.mustSignUp(t, "banned@example.com")
-	must(t, r.db.SetDisabled(t.Context(), banned.User.ID, noon))
+	must(t, r.db.SetDisabled(t.Context(), banned.User.ID, noon, entry(audit.Disabled, banned.User.ID)))
 
 	for _, tt := range []struct {
 		name, target, body string
@@ -80,20 +81,20 @@ func TestRefusals(t *testing.T) {
 
 func TestBearerRefusals(t *testing.T) {
 	r := newRig(t, ratelimit.Limit{})
-	g := r.mustSignUp(t, email)
 	issue := func(s token.Subject) string {
-		raw, _, err := r.tokens.Issue(s)
+		raw, _, err := r.tokens.Issue(t.Context(), s)
 		must(t, err)
 		return "Bearer " + raw.Reveal()
 	}
 	r.clock.Time = noon.Add(-2 * time.Hour)
-	expired := issue(token.Subject{UserID: g.User.ID, SessionID: uuid.NewString()})
+	expired := issue(token.Subject{UserID: uuid.NewString(), SessionID: uuid.NewString()})
 	r.clock.Time = noon
+	g := r.mustSignUp(t, email)
 	anon, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"iss": "supabase", "role": "anon", "exp": noon.Add(day).Unix()}).
 		SignedString([]byte("super-secret-jwt-token-with-at-least-32-characters-long"))
 	must(t, err)
 	banned := r.mustSignUp(t, "banned@example.com")
-	must(t, r.db.SetDisabled(t.Context(), banned.User.ID, noon))
+	must(t, r.db.SetDisabled(t.Context(), banned.User.ID, noon, entry(audit.Disabled, banned.User.ID)))
 	left := r.mustSignUp(t, "left@example.com")
 	check(t, r.logout("local", left), 204, "")
 

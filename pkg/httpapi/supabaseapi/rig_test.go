@@ -1,6 +1,7 @@
 package supabaseapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -15,10 +16,12 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
+	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/seal"
@@ -46,49 +49,71 @@ type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
 
+// outbox keeps what is to be mailed.
+type outbox struct{ mailed []string }
+
+func (o *outbox) Enqueue(_ context.Context, k mail.Kind, email string) error {
+	o.mailed = append(o.mailed, string(k)+" to "+email)
+	return nil
+}
+
+func (o *outbox) Wake() {}
+
 // rig is the accounts service as cmd composes it, but for cheaper passwords and a clock that stands at noon.
 type rig struct {
 	http.Handler
-	db      *store.DB
-	tokens  *token.AccessIssuer
-	limiter ratelimit.Limiter
-	clock   *clock
+	db       *store.DB
+	accounts *account.Service
+	tokens   *token.AccessIssuer
+	limiter  ratelimit.Limiter
+	clock    *clock
+	outbox   *outbox
 }
 
 // newRig returns a rig that admits attempts up to auth.
 func newRig(t testing.TB, auth ratelimit.Limit) rig {
 	t.Helper()
+	return newRigWith(t, auth, slog.New(slog.DiscardHandler), func(*account.Config) {})
+}
+
+func newRigWith(t testing.TB, auth ratelimit.Limit, log *slog.Logger, change func(*account.Config)) rig {
+	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "provisioner.db")})
 	must(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	must(t, db.Migrate(t.Context()))
-
-	c, log := &clock{noon}, slog.New(slog.DiscardHandler)
-	pem, err := token.NewAccessKey()
-	must(t, err)
-	key, err := token.ParseAccessKey(pem)
-	must(t, err)
-	tokens, err := token.NewAccessIssuer(key, issuer, time.Hour, c.now)
-	must(t, err)
-	sessions, err := session.NewKeeper(db, secret.New("a refresh token key of 32 bytes!"), 30*day, c.now)
-	must(t, err)
 	sealer, err := seal.New(secret.New("a seal key of at least 32 bytes for tests"))
 	must(t, err)
 
-	keys := apikey.New(apikey.Config{Store: db, Sealer: sealer, Prefix: "obtk_", Tiers: tiers, Now: c.now, Log: log})
-	accounts := account.New(account.Config{
-		Store: db, Hasher: password.NewHasher(password.Params{Memory: 64, Time: 1, Threads: 1}, 0), Policy: password.NewPolicy(false),
-		Sessions: sessions, Tokens: tokens, Plan: tiers[0].Name, Now: c.now, Log: log,
+	r := rig{db: db, clock: &clock{noon}, outbox: &outbox{}}
+	r.limiter = ratelimit.NewMemory(r.clock.now)
+	ring := token.NewKeystore(token.KeystoreConfig{Store: db, Sealer: sealer, Use: token.Access, TTL: time.Hour, Now: r.clock.now})
+	r.tokens = token.NewAccessIssuer(ring, issuer, time.Hour, r.clock.now)
+	sessions, err := session.NewKeeper(session.Config{
+		Store: db, Key: secret.New("a refresh token key of 32 bytes!"), Sliding: 30 * day, Feed: db, Now: r.clock.now,
 	})
-	limiter := ratelimit.NewMemory(c.now)
-	options := httpapi.Options{Log: log, Metrics: prometheus.NewRegistry(), Origins: middleware.NewOrigins(nil)}
-	handler := papyrus.New(
-		papyrus.Config{Options: options, Keys: keys, Limiter: limiter},
+	must(t, err)
+	conf := account.Config{
+		Store: db, Hasher: password.NewHasher(password.Params{Memory: 64, Time: 1, Threads: 1}, 0), Policy: password.NewPolicy(false),
+		Sessions: sessions, Tokens: r.tokens, Refusals: audit.NewRefusals(db, log), Outbox: r.outbox, Plan: tiers[0].Name,
+		Now: r.clock.now, Log: log,
+	}
+	change(&conf)
+	r.accounts = account.New(conf)
+	keys := apikey.New(apikey.Config{Store: db, Sealer: sealer, Prefix: "obtk_", Tiers: tiers, Now: r.clock.now, Feed: db, Log: log})
+	base, err := url.Parse("https://papyrus.example.com")
+	must(t, err)
+	r.Handler = papyrus.New(
+		papyrus.Config{
+			Options:  httpapi.Options{Log: log, Metrics: prometheus.NewRegistry(), Origins: middleware.NewOrigins(nil)},
+			Accounts: r.accounts, Keys: keys, Audit: db, Events: db, Limiter: r.limiter, Auth: auth, BodyLimit: bodyLimit,
+			Prefix: "/v1", PublicBaseURL: base,
+		},
 		supabaseapi.Mount(supabaseapi.Config{
-			Accounts: accounts, Keys: keys, Tokens: tokens, Limiter: limiter, Auth: auth, BodyLimit: bodyLimit, Version: "1.2.3", Log: log,
+			Accounts: r.accounts, Keys: keys, AccessKeys: ring, Limiter: r.limiter, Auth: auth, BodyLimit: bodyLimit, Version: "1.2.3", Log: log,
 		}),
 	)
-	return rig{Handler: handler, db: db, tokens: tokens, limiter: limiter, clock: c}
+	return r
 }
 
 func must(t testing.TB, err error) {
@@ -174,4 +199,9 @@ func object(t *testing.T, w *httptest.ResponseRecorder) map[string]any {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
 	return o
+}
+
+// entry is the audit entry of what a test does to an account.
+func entry(kind audit.Kind, userID string) audit.Entry {
+	return audit.Entry{At: noon, Kind: kind, UserID: userID, Count: 1}
 }

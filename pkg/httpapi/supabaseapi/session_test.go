@@ -13,12 +13,17 @@ import (
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
 
+const at = "2026-03-20T12:00:00Z" // noon
+
 // wantUser is the user object of somebody who signed up and in at noon.
 func wantUser(id, email, name string) map[string]any {
-	const at = "2026-03-20T12:00:00Z"
 	return map[string]any{
 		"id": id, "aud": "authenticated", "role": "authenticated", "email": email, "phone": "",
-		"created_at": at, "updated_at": at, "last_sign_in_at": at, "is_anonymous": false, "identities": []any{},
+		"created_at": at, "updated_at": at, "last_sign_in_at": at, "is_anonymous": false,
+		"identities": []any{map[string]any{
+			"identity_id": id, "id": id, "user_id": id, "provider": "email", "email": email, "created_at": at, "updated_at": at,
+			"identity_data": map[string]any{"email": email, "email_verified": false, "phone_verified": false, "sub": id},
+		}},
 		"app_metadata":  map[string]any{"provider": "email", "providers": []any{"email"}},
 		"user_metadata": map[string]any{"display_name": name},
 	}
@@ -90,9 +95,13 @@ func TestDisplayName(t *testing.T) {
 func TestJWKS(t *testing.T) {
 	r := newRig(t, ratelimit.Limit{})
 	g := r.mustSignUp(t, email)
-	w := r.do("GET", "/auth/v1/.well-known/jwks.json", "")
+	const path = "/auth/v1/.well-known/jwks.json"
+	w := r.do("GET", path, "")
 	if got := w.Header().Get("Cache-Control"); got != "public, max-age=600" {
 		t.Errorf("Cache-Control %q", got)
+	}
+	if again := r.do("GET", path, "", "If-None-Match", w.Header().Get("ETag")); again.Code != 304 || again.Body.Len() != 0 {
+		t.Errorf("to whoever has it: %d %s", again.Code, again.Body)
 	}
 	var set jose.JSONWebKeySet
 	must(t, json.Unmarshal(w.Body.Bytes(), &set))

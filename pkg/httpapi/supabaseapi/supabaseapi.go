@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/apikey"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/secret"
@@ -25,24 +27,25 @@ import (
 
 // Config is what the API is made of; every field is needed.
 type Config struct {
-	Accounts  *account.Service
-	Keys      *apikey.Service
-	Tokens    *token.AccessIssuer
-	Limiter   ratelimit.Limiter
-	Auth      ratelimit.Limit // of sign-up, sign-in and recover
-	BodyLimit int64           // the longest body, in bytes
-	Version   string
-	Log       *slog.Logger
+	Accounts   *account.Service
+	Keys       *apikey.Service
+	AccessKeys token.Ring // that access tokens verify under
+	Limiter    ratelimit.Limiter
+	Auth       ratelimit.Limit // of sign-up, sign-in and recover
+	BodyLimit  int64           // the longest body, in bytes
+	Version    string
+	Log        *slog.Logger
 }
 
 type api struct {
 	Config
-	auth *middleware.Attempts
+	auth    *middleware.Attempts
+	mailOff *sync.Once // says in the log that no mail is sent
 }
 
 // Mount returns a function that adds the API's routes.
 func Mount(c Config) func(*echo.Echo) {
-	a := api{Config: c, auth: middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth))}
+	a := api{Config: c, auth: middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth)), mailOff: new(sync.Once)}
 	return func(e *echo.Echo) {
 		e.POST("/auth/v1/signup", a.signUp)
 		e.POST("/auth/v1/token", a.token)
@@ -122,7 +125,7 @@ func (a api) signUp(c echo.Context) error {
 	if err != nil {
 		return signUpError(err)
 	}
-	return writeSession(c, grant)
+	return a.writeSession(c, grant)
 }
 
 func signUpError(err error) error {
@@ -136,8 +139,6 @@ func signUpError(err error) error {
 		return errInvalidEmail
 	case errors.Is(err, account.ErrInvalidDisplayName):
 		return errInvalidName
-	case errors.Is(err, account.ErrInvalidCredentials):
-		return errInvalidCredentials.With(err)
 	}
 	return err
 }
@@ -174,7 +175,7 @@ func (a api) passwordGrant(c echo.Context, in authRequest) error {
 	case err != nil:
 		return err
 	}
-	return writeSession(c, grant)
+	return a.writeSession(c, grant)
 }
 
 func (a api) refreshGrant(c echo.Context, in authRequest) error {
@@ -185,7 +186,7 @@ func (a api) refreshGrant(c echo.Context, in authRequest) error {
 	case err != nil:
 		return err
 	}
-	return writeSession(c, grant)
+	return a.writeSession(c, grant)
 }
 
 // user serves GET /auth/v1/user: the bearer's user object.
@@ -194,8 +195,19 @@ func (a api) user(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	found, err := a.Accounts.User(c.Request().Context(), who)
+	if errors.Is(err, account.ErrNotFound) {
+		return errUserNotFound
+	}
+	if err != nil {
+		return err
+	}
+	ways, err := a.waysIn(c.Request().Context(), found)
+	if err != nil {
+		return err
+	}
 	httpapi.NoStore(c)
-	return httpapi.WriteJSON(c, http.StatusOK, newUser(who.User))
+	return httpapi.WriteJSON(c, http.StatusOK, newUser(found, ways))
 }
 
 // authenticate returns who makes the request, or the refusal that Supabase gives.
@@ -238,7 +250,7 @@ func (a api) logout(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// recover serves POST /auth/v1/recover: {email} to 200 {}, whether or not the address has an account.
+// recover serves POST /auth/v1/recover: {email} to 200 {}, whether or not the address has an account, and this server sends mail.
 func (a api) recover(c echo.Context) error {
 	in, err := a.decode(c)
 	if err != nil {
@@ -250,7 +262,16 @@ func (a api) recover(c echo.Context) error {
 	if err := a.auth.Admit(c, ratelimit.ForgotPassword); err != nil {
 		return err
 	}
-	a.Log.WarnContext(c.Request().Context(), "password reset was asked for, but this server sends no mail")
+	err = a.Accounts.RequestMail(c.Request().Context(), mail.KindResetPassword, in.Email.Value)
+	if errors.Is(err, account.ErrMailOff) {
+		a.mailOff.Do(func() {
+			a.Log.WarnContext(c.Request().Context(), "password reset was asked for, but this server sends no mail")
+		})
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
 	return httpapi.WriteJSON(c, http.StatusOK, struct{}{})
 }
 
