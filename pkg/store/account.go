@@ -18,17 +18,17 @@ const (
 		created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9)
 		ON CONFLICT (lower(primary_email)) DO NOTHING`
 
-	userColumns = `u.user_id, u.primary_email, u.primary_email_verified, u.display_name, coalesce(u.avatar_url, ''), u.plan,
-		u.created_at, u.last_login_at, u.disabled_at`
-	selectUsers = `SELECT ` + userColumns + ` FROM users u`
-	userByID    = selectUsers + ` WHERE u.user_id = $1`
-	userByEmail = selectUsers + ` WHERE lower(u.primary_email) = $1`
-	usersAfter  = selectUsers + ` WHERE (u.created_at, u.user_id) > ($1, $2) ORDER BY u.created_at, u.user_id LIMIT $3`
-	firstUsers  = selectUsers + ` ORDER BY u.created_at, u.user_id LIMIT $1`
+	userColumns = `users.user_id, users.primary_email, users.primary_email_verified, users.display_name, coalesce(users.avatar_url, ''), users.plan,
+		users.created_at, users.last_login_at, users.disabled_at`
+	selectUsers = `SELECT ` + userColumns + ` FROM users`
+	userByID    = selectUsers + ` WHERE users.user_id = $1`
+	userByEmail = selectUsers + ` WHERE lower(users.primary_email) = $1`
+	usersAfter  = selectUsers + ` WHERE (users.created_at, users.user_id) > ($1, $2) ORDER BY users.created_at, users.user_id LIMIT $3`
+	firstUsers  = selectUsers + ` ORDER BY users.created_at, users.user_id LIMIT $1`
 
 	updateLogin   = `UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND disabled_at IS NULL`
-	updateProfile = `UPDATE users AS u SET display_name = coalesce($2, u.display_name),
-		avatar_url = nullif(coalesce($3, u.avatar_url, ''), '') WHERE u.user_id = $1 RETURNING ` + userColumns
+	updateProfile = `UPDATE users SET display_name = coalesce($2, users.display_name),
+		avatar_url = nullif(coalesce($3, users.avatar_url, ''), '') WHERE users.user_id = $1 RETURNING ` + userColumns
 	updatePlan     = `UPDATE users SET plan = $2 WHERE user_id = $1`
 	updateDisabled = `UPDATE users SET disabled_at = $2 WHERE user_id = $1`
 	deleteUser     = `DELETE FROM users WHERE user_id = $1 RETURNING primary_email`

@@ -11,6 +11,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/store"
 )
@@ -39,11 +40,11 @@ func BenchmarkAdmit(b *testing.B) {
 func BenchmarkKeyByHash(b *testing.B) {
 	db := open(b, engines["SQLite"](b))
 	u := account.User{ID: uuid.NewString(), Email: "a@example.com", DisplayName: "a", Plan: "new", CreatedAt: time.Now()}
-	if err := db.CreateUser(b.Context(), u, "hash"); err != nil {
+	if err := db.CreateUser(b.Context(), account.Addition{User: u}); err != nil {
 		b.Fatal(err)
 	}
 	k := apikey.Key{ID: uuid.NewString(), UserID: u.ID, Hash: sha256.Sum256(nil), CreatedAt: time.Now()}
-	if _, err := db.CreateKey(b.Context(), k, 1, apikey.Issue{}); err != nil {
+	if _, err := db.CreateKey(b.Context(), k, 1, apikey.Issue{}, audit.Entry{}); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {

@@ -22,7 +22,7 @@ const (
 		WHERE user_identities.user_id = excluded.user_id`
 	updateIdentity = `UPDATE user_identities SET email_at_provider = $4, email_verified_at_provider = $5, last_used_at = $6
 		WHERE user_id = $1 AND provider = $2 AND provider_subject = $3`
-	userByIdentity = selectUsers + ` JOIN user_identities i ON i.user_id = u.user_id
+	userByIdentity = selectUsers + ` JOIN user_identities i ON i.user_id = users.user_id
 		WHERE i.provider = $1 AND i.provider_subject = $2`
 	identitiesOfUser = `SELECT ` + identityColumns + ` FROM user_identities WHERE user_id = $1 ORDER BY created_at, identity_id`
 	deleteIdentities = `DELETE FROM user_identities WHERE user_id = $1`

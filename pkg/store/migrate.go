@@ -34,6 +34,9 @@ func (db *DB) Migrate(ctx context.Context) error {
 	if err != nil || current {
 		return err
 	}
+	if err := db.refuseUnadopted(ctx); err != nil {
+		return err
+	}
 	err = db.withGoose(ctx, func(p *goose.Provider) error {
 		_, err := p.Up(ctx)
 		return err
@@ -119,11 +122,20 @@ func openPostgresMigrator(url secret.Text) (*migrator, error) {
 	if err != nil {
 		return nil, err
 	}
+	locker, err := newMigrationLocker()
+	if err != nil {
+		return nil, err
+	}
 	db := stdlib.OpenDB(*config.ConnConfig)
+	return &migrator{db: db, options: []goose.ProviderOption{goose.WithSessionLocker(locker)}, close: db.Close}, nil
+}
+
+// newMigrationLocker returns the lock that one process holds while it migrates or adopts a Postgres database. The others wait.
+func newMigrationLocker() (lock.SessionLocker, error) {
 	const seconds, tries = 1, 300
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(seconds, tries))
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock migrations: %w", err), db.Close())
+		return nil, fmt.Errorf("lock migrations: %w", err)
 	}
-	return &migrator{db: db, options: []goose.ProviderOption{goose.WithSessionLocker(locker)}, close: db.Close}, nil
+	return locker, nil
 }

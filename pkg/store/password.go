@@ -24,15 +24,15 @@ const (
 	selectPassword = `SELECT password_hash FROM password_credentials WHERE user_id = $1`
 	updatePassword = `UPDATE password_credentials SET password_hash = $3, password_changed_at = $4
 		WHERE user_id = $1 AND password_hash = $2`
-	credentialsByEmail = `SELECT ` + userColumns + `, coalesce(p.password_hash, '') FROM users u
-		LEFT JOIN password_credentials p ON p.user_id = u.user_id WHERE lower(u.primary_email) = $1`
+	credentialsByEmail = `SELECT ` + userColumns + `, coalesce(p.password_hash, '') FROM users
+		LEFT JOIN password_credentials p ON p.user_id = users.user_id WHERE lower(users.primary_email) = $1`
 
 	insertToken = `INSERT INTO email_action_tokens (token_id, user_id, action_type, token_hash, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6)`
 	spendToken = `UPDATE email_action_tokens SET used_at = $3
 		WHERE token_hash = $1 AND action_type = $2 AND used_at IS NULL AND expires_at > $3 RETURNING user_id`
 	voidTokens  = `UPDATE email_action_tokens SET used_at = $3 WHERE user_id = $1 AND action_type = $2 AND used_at IS NULL`
-	userOfToken = selectUsers + ` JOIN email_action_tokens t ON t.user_id = u.user_id
+	userOfToken = selectUsers + ` JOIN email_action_tokens t ON t.user_id = users.user_id
 		WHERE t.token_hash = $1 AND t.action_type = $2 AND t.used_at IS NULL AND t.expires_at > $3`
 
 	selectVerified = `SELECT primary_email_verified FROM users WHERE user_id = $1`

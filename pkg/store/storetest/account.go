@@ -9,8 +9,11 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/mail"
+	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -25,9 +28,9 @@ func testUsers(t *testing.T, db *store.DB) {
 		ID: uuid.NewString(), Email: "ünï@example.com", EmailVerified: true, DisplayName: "Ünï", AvatarURL: "https://a.example/1",
 		Plan: "pro", CreatedAt: Now, LastLoginAt: Now.Add(time.Second), DisabledAt: Now.Add(time.Minute),
 	}
-	must(t, db.CreateUser(ctx, full, "hash"))
+	must(t, create(t, db, full))
 	bare := account.User{ID: uuid.NewString(), Email: "bare@example.com", DisplayName: "b", Plan: "new", CreatedAt: Now.Add(time.Microsecond)}
-	must(t, db.CreateUser(ctx, bare, "hash"))
+	must(t, create(t, db, bare))
 
 	for _, want := range []account.User{full, bare} {
 		got, err := db.UserByID(ctx, want.ID)
@@ -43,26 +46,30 @@ func testUsers(t *testing.T, db *store.DB) {
 
 	again := bare
 	again.ID, again.Email = uuid.NewString(), "BARE@example.com"
-	wantErr(t, "CreateUser with a taken e-mail", db.CreateUser(ctx, again, "hash"), account.ErrEmailTaken)
+	wantErr(t, "CreateUser with a taken e-mail", create(t, db, again), account.ErrEmailTaken)
 	_, err = db.UserByID(ctx, again.ID)
 	wantErr(t, "UserByID of a refused account", err, account.ErrNotFound)
-
-	must(t, db.SignedIn(ctx, bare.ID, Now.Add(time.Hour)))
-	must(t, db.SetPlan(ctx, bare.ID, "pro"))
-	bare.LastLoginAt, bare.Plan = Now.Add(time.Hour), "pro"
-	got, err = db.UserByID(ctx, bare.ID)
-	must(t, err)
-	wantEqual(t, "after SignedIn and SetPlan", got, bare)
 
 	for _, id := range strangers {
 		_, err := db.UserByID(ctx, id)
 		wantErr(t, fmt.Sprintf("UserByID(%q)", id), err, account.ErrNotFound)
-		wantErr(t, fmt.Sprintf("SetPlan(%q)", id), db.SetPlan(ctx, id, "pro"), account.ErrNotFound)
-		wantErr(t, fmt.Sprintf("SetDisabled(%q)", id), db.SetDisabled(ctx, id, Now), account.ErrNotFound)
-		wantErr(t, fmt.Sprintf("DeleteUser(%q)", id), db.DeleteUser(ctx, id), account.ErrNotFound)
-		must(t, db.SignedIn(ctx, id, Now))
+		wantErr(t, fmt.Sprintf("SetPlan(%q)", id), db.SetPlan(ctx, id, "pro", entry(audit.PlanSet)), account.ErrNotFound)
+		wantErr(t, fmt.Sprintf("SetDisabled(%q)", id), db.SetDisabled(ctx, id, Now, entry(audit.Disabled)), account.ErrNotFound)
+		wantErr(t, fmt.Sprintf("DeleteUser(%q)", id), db.DeleteUser(ctx, id, entry(audit.Deleted)), account.ErrNotFound)
+		_, err = db.UpdateProfile(ctx, id, account.ProfileChange{})
+		wantErr(t, fmt.Sprintf("UpdateProfile(%q)", id), err, account.ErrNotFound)
+		wantErr(t, fmt.Sprintf("SetPreferences(%q)", id), db.SetPreferences(ctx, id, []byte("{}")), account.ErrNotFound)
+		object, err := db.Preferences(ctx, id)
+		must(t, err)
+		wantEqual(t, fmt.Sprintf("Preferences(%q)", id), object, []byte(nil))
 	}
 	testListUsers(t, db, full, bare)
+}
+
+// create keeps an account with a password.
+func create(t *testing.T, db *store.DB, u account.User) error {
+	t.Helper()
+	return db.CreateUser(t.Context(), account.Addition{User: u, PasswordHash: "hash", Audit: entry(audit.Registered)})
 }
 
 func testListUsers(t *testing.T, db *store.DB, first, second account.User) {
@@ -70,9 +77,9 @@ func testListUsers(t *testing.T, db *store.DB, first, second account.User) {
 	third := newUser(t, db, "third")
 	third.CreatedAt = Now.Add(time.Hour)
 	fourth := account.User{ID: uuid.NewString(), Email: "4@example.com", DisplayName: "4", Plan: "new", CreatedAt: third.CreatedAt}
-	must(t, db.DeleteUser(t.Context(), third.ID))
-	must(t, db.CreateUser(t.Context(), third, "hash"))
-	must(t, db.CreateUser(t.Context(), fourth, "hash")) // in the same microsecond
+	must(t, db.DeleteUser(t.Context(), third.ID, entry(audit.Deleted)))
+	must(t, create(t, db, third))
+	must(t, create(t, db, fourth)) // in the same microsecond
 	if fourth.ID < third.ID {
 		third, fourth = fourth, third
 	}
@@ -96,53 +103,179 @@ func testListUsers(t *testing.T, db *store.DB, first, second account.User) {
 	wantErr(t, "after an unknown account", err, account.ErrNotFound)
 }
 
-func testPasswords(t *testing.T, db *store.DB) {
-	ctx := t.Context()
-	u := newUser(t, db, "reader")
-	want := func(what, want string) {
-		t.Helper()
-		got, err := db.PasswordHash(ctx, u.ID)
-		must(t, err)
-		wantEqual(t, what, got, want)
-	}
-	want("at first", "hash of reader")
-	must(t, db.SetPasswordHash(ctx, u.ID, "hash of reader", "second", Now))
-	want("replaced", "second")
-	must(t, db.SetPasswordHash(ctx, u.ID, "hash of reader", "third", Now))
-	want("replaced by one who saw an older hash", "second")
-	for _, id := range strangers {
-		got, err := db.PasswordHash(ctx, id)
-		must(t, err)
-		wantEqual(t, "of a stranger", got, "")
-		must(t, db.SetPasswordHash(ctx, id, "", "hash", Now))
-	}
-}
-
 func testSetDisabled(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	u, other := newUser(t, db, "reader"), newUser(t, db, "other")
 	mine, others := newSession(t, db, u.ID), newSession(t, db, other.ID)
 
-	must(t, db.SetDisabled(ctx, u.ID, Now.Add(time.Minute)))
+	must(t, db.SetDisabled(ctx, u.ID, Now.Add(time.Minute), entry(audit.Disabled)))
 	got, err := db.UserByID(ctx, u.ID)
 	must(t, err)
 	wantEqual(t, "disabled at", got.DisabledAt, Now.Add(time.Minute))
 	wantRevoked(t, db, mine.ID, true)
 	wantRevoked(t, db, others.ID, false)
 
-	must(t, db.SetDisabled(ctx, u.ID, time.Time{}))
+	must(t, db.SetDisabled(ctx, u.ID, time.Time{}, entry(audit.Enabled)))
 	got, err = db.UserByID(ctx, u.ID)
 	must(t, err)
 	wantEqual(t, "enabled", got.Disabled(), false)
 	wantRevoked(t, db, mine.ID, true)
+	enabled := entry(audit.Enabled)
+	enabled.UserID = u.ID
+	wantAudit(t, db, u.ID, enabled)
+}
+
+func testCreateUser(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	a := newAddition("reader")
+	must(t, db.CreateUser(ctx, a))
+
+	user, err := db.UserByIdentity(ctx, "google", "subject of reader")
+	must(t, err)
+	wantEqual(t, "UserByIdentity", user, a.User)
+	kept, err := db.SessionByID(ctx, a.Session.ID)
+	must(t, err)
+	wantEqual(t, "session", kept, *a.Session)
+	code, err := db.TakeExchangeCode(ctx, a.Code.Hash, Now)
+	must(t, err)
+	wantEqual(t, "exchange code", code, *a.Code)
+	jobs, err := db.LeaseMail(ctx, Now, Now.Add(time.Minute), 10)
+	must(t, err)
+	wantEqual(t, "mail", len(jobs), 1)
+	registered := entry(audit.Registered)
+	registered.UserID, registered.SessionID = a.User.ID, a.Session.ID
+	wantAudit(t, db, a.User.ID, registered)
+	hash, err := db.PasswordHash(ctx, a.User.ID)
+	must(t, err)
+	wantEqual(t, "password of an account without one", hash, "")
+
+	taken := newAddition("other")
+	taken.Identity.Subject = a.Identity.Subject
+	wantErr(t, "with an identity that another has", db.CreateUser(ctx, taken), account.ErrIdentityTaken)
+	_, err = db.UserByID(ctx, taken.User.ID)
+	wantErr(t, "the account that was not made", err, account.ErrNotFound)
+	entries, err := db.AuditEntries(ctx, audit.Filter{UserID: taken.User.ID})
+	must(t, err)
+	wantEqual(t, "audit of the account that was not made", len(entries), 0)
+}
+
+// newAddition is an account of name@example.com that was made by signing in at a provider.
+func newAddition(name string) account.Addition {
+	u := account.User{
+		ID: uuid.NewString(), Email: name + "@example.com", EmailVerified: true, DisplayName: name, Plan: "new", CreatedAt: Now,
+	}
+	i, s := newIdentity(u.ID, "subject of "+name), session.Session{
+		ID: uuid.NewString(), UserID: u.ID, ClientType: "web", CreatedAt: Now, LastSeenAt: Now, ExpiresAt: Now.Add(day), EndsAt: Now.Add(day),
+	}
+	code := newCode(u.ID, name)
+	job := newJob(mail.KindVerifyEmail, u.Email)
+	return account.Addition{User: u, Identity: &i, Session: &s, Code: &code, Mail: &job, Audit: entry(audit.Registered)}
+}
+
+func testSignIn(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	u := newUser(t, db, "reader")
+	mine, theirs := newIdentity(u.ID, "mine"), newIdentity(newUser(t, db, "other").ID, "theirs")
+	must(t, db.LinkIdentity(ctx, mine, entry(audit.IdentityLinked)))
+	must(t, db.LinkIdentity(ctx, theirs, entry(audit.IdentityLinked)))
+	mine.Email, mine.EmailVerified = "new@example.com", false
+	disabled := newUser(t, db, "disabled")
+	must(t, db.SetDisabled(ctx, disabled.ID, Now, entry(audit.Disabled)))
+
+	for _, row := range []struct {
+		name     string
+		userID   string
+		identity *account.Identity
+		err      error
+	}{
+		{"by password", u.ID, nil, nil},
+		{"by an identity", u.ID, &mine, nil},
+		{"by an identity of another", u.ID, &theirs, account.ErrNotFound},
+		{"to a disabled account", disabled.ID, nil, account.ErrNotFound},
+		{"to an unknown account", uuid.NewString(), nil, account.ErrNotFound},
+		{"to what is no id", "nobody", nil, account.ErrNotFound},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := session.Session{
+				ID: uuid.NewString(), UserID: row.userID, ClientType: "web", CreatedAt: Now.Add(time.Hour), LastSeenAt: Now,
+				ExpiresAt: Now.Add(day), EndsAt: Now.Add(day),
+			}
+			wantErr(t, "SignIn", db.SignIn(ctx, s, row.identity, entry(audit.SignedIn)), row.err)
+			_, err := db.SessionByID(ctx, s.ID)
+			if row.err != nil {
+				wantErr(t, "session", err, session.ErrNotFound)
+				return
+			}
+			must(t, err)
+			got, err := db.UserByID(ctx, u.ID)
+			must(t, err)
+			wantEqual(t, "LastLoginAt", got.LastLoginAt, s.CreatedAt)
+			signedIn := entry(audit.SignedIn)
+			signedIn.UserID, signedIn.SessionID = u.ID, s.ID
+			wantAudit(t, db, u.ID, signedIn)
+		})
+	}
+	mine.LastUsedAt = Now.Add(time.Hour)
+	identities, err := db.Identities(ctx, u.ID)
+	must(t, err)
+	wantEqual(t, "the identity after its use", identities, []account.Identity{mine})
+}
+
+func testProfile(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	u := newUser(t, db, "reader")
+	name, avatar, none := "Zoë", "https://a.example/1", ""
+	for _, step := range []struct {
+		name         string
+		change       account.ProfileChange
+		display, url string
+	}{
+		{"nothing", account.ProfileChange{}, "reader", ""},
+		{"the name", account.ProfileChange{DisplayName: &name}, name, ""},
+		{"the avatar", account.ProfileChange{AvatarURL: &avatar}, name, avatar},
+		{"nothing again", account.ProfileChange{}, name, avatar},
+		{"no avatar any more", account.ProfileChange{AvatarURL: &none}, name, ""},
+	} {
+		u.DisplayName, u.AvatarURL = step.display, step.url
+		got, err := db.UpdateProfile(ctx, u.ID, step.change)
+		must(t, err)
+		wantEqual(t, step.name, got, u)
+	}
+
+	object, err := db.Preferences(ctx, u.ID)
+	must(t, err)
+	wantEqual(t, "preferences at first", object, []byte(nil))
+	for _, want := range []string{`{"theme":"dark"}`, `{}`} {
+		must(t, db.SetPreferences(ctx, u.ID, []byte(want)))
+		object, err := db.Preferences(ctx, u.ID)
+		must(t, err)
+		wantEqual(t, "preferences", string(object), want)
+	}
+}
+
+func testSetPlan(t *testing.T, db *store.DB) {
+	u := newUser(t, db, "reader")
+	must(t, db.SetPlan(t.Context(), u.ID, "pro", entry(audit.PlanSet)))
+	got, err := db.UserByID(t.Context(), u.ID)
+	must(t, err)
+	wantEqual(t, "plan", got.Plan, "pro")
+	set := entry(audit.PlanSet)
+	set.UserID = u.ID
+	wantAudit(t, db, u.ID, set)
 }
 
 func testDeleteUser(t *testing.T, db *store.DB) {
 	ctx := t.Context()
-	u, other := newUser(t, db, "reader"), newUser(t, db, "other")
-	mine, others := newSession(t, db, u.ID), newSession(t, db, other.ID)
+	a, other := newAddition("reader"), newUser(t, db, "other")
+	must(t, db.CreateUser(ctx, a))
+	u, others := a.User, newSession(t, db, other.ID)
+	must(t, db.EnqueueMail(ctx, newJob(mail.KindResetPassword, other.Email)))
+	must(t, db.SetPreferences(ctx, u.ID, []byte("{}")))
+	must(t, db.CreateActionToken(ctx, newToken(u.ID, mail.KindVerifyEmail, "token"), entry(audit.ResetRequested)))
+	state := newState(u.ID, "state")
+	must(t, db.CreateState(ctx, state))
 	key, issue := newKey(u.ID, "k"), newIssue("intent", "this")
-	_, err := db.CreateKey(ctx, key, 1, issue)
+	_, err := db.CreateKey(ctx, key, 1, issue, entry(audit.KeyIssued))
 	must(t, err)
 	claim := newClaim("intent", "this", "a")
 	claim.Account = u.ID
@@ -152,24 +285,46 @@ func testDeleteUser(t *testing.T, db *store.DB) {
 	reported.Event.UserID = u.ID
 	_, err = db.Admit(ctx, []replay.Admission{reported, admission("m", "{1}")})
 	must(t, err)
+	refused := audit.Entry{At: Now, Kind: audit.SignInRefused, UserID: u.ID, Network: "192.0.2.1", Count: 2}
+	must(t, db.AppendAudit(ctx, refused))
 
-	must(t, db.DeleteUser(ctx, u.ID))
+	must(t, db.DeleteUser(ctx, u.ID, entry(audit.Deleted)))
 
 	_, err = db.UserByID(ctx, u.ID)
 	wantErr(t, "account", err, account.ErrNotFound)
-	_, err = db.SessionByID(ctx, mine.ID)
+	_, err = db.UserByIdentity(ctx, a.Identity.Provider, a.Identity.Subject)
+	wantErr(t, "identity", err, account.ErrNotFound)
+	_, err = db.SessionByID(ctx, a.Session.ID)
 	wantErr(t, "session", err, session.ErrNotFound)
+	_, err = db.TakeExchangeCode(ctx, a.Code.Hash, Now)
+	wantErr(t, "exchange code", err, account.ErrNotFound)
+	_, err = db.TakeState(ctx, state.Hash, Now)
+	wantErr(t, "state", err, oidc.ErrNotFound)
+	_, err = db.ActionUser(ctx, mail.KindVerifyEmail, newToken(u.ID, mail.KindVerifyEmail, "token").Hash, Now)
+	wantErr(t, "action token", err, account.ErrNotFound)
 	_, err = db.KeyByHash(ctx, key.Hash)
 	wantErr(t, "key", err, apikey.ErrNotFound)
 	_, err = db.IssueByKey(ctx, u.ID, issue.IdempotencyKey, Now)
 	wantErr(t, "issue", err, apikey.ErrNotFound)
-	again := newClaim("intent", "that", "b")
-	_, err = db.Claim(ctx, again, Now)
+	_, err = db.Claim(ctx, newClaim("intent", "that", "b"), Now)
 	wantErr(t, "claim", err, nil)
 	wantEqual(t, "events left", len(events(t, db, event.Filter{})), 1)
-	wantErr(t, "deletion again", db.DeleteUser(ctx, u.ID), account.ErrNotFound)
+	jobs, err := db.LeaseMail(ctx, Now, Now.Add(time.Minute), 10)
+	must(t, err)
+	wantEqual(t, "mail left", len(jobs), 1)
+	wantErr(t, "deletion again", db.DeleteUser(ctx, u.ID, entry(audit.Deleted)), account.ErrNotFound)
 	_, err = db.SessionByID(ctx, others.ID)
 	wantErr(t, "session of another", err, nil)
+
+	must(t, db.AppendAudit(ctx, refused)) // finds no entry to add to
+	entries, err := db.AuditEntries(ctx, audit.Filter{UserID: u.ID})
+	must(t, err)
+	for i, e := range entries {
+		if i > 0 && e.Network != "" || i > 0 && e.UserID != u.ID {
+			t.Errorf("the audit log remembers %+v", e)
+		}
+	}
+	wantEqual(t, "entries that outlive the account", len(entries), 6)
 }
 
 // testStrangeText asks with texts that Postgres cannot hold.

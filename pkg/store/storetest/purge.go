@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -22,12 +24,19 @@ func testPurge(t *testing.T, db *store.DB) {
 	must(t, err)
 	_, err = db.Claim(ctx, newClaim("intent", "this", "a"), Now)
 	must(t, err)
-	_, err = db.CreateKey(ctx, newKey(user, "token"), 1, newIssue("intent", "this"))
+	_, err = db.CreateKey(ctx, newKey(user, "token"), 1, newIssue("intent", "this"), entry(audit.KeyIssued))
 	must(t, err)
 	newSession(t, db, user)
-	must(t, db.Revoke(ctx, newSession(t, db, user).ID, session.Local, Now))
+	must(t, db.Revoke(ctx, newSession(t, db, user).ID, session.Local, entry(audit.SignedOut)))
 
-	keep := store.Retention{Events: 30 * day, Sessions: 30 * day}
+	must(t, db.CreateExchangeCode(ctx, newCode(user, "code")))
+	must(t, db.CreateState(ctx, newState("", "state")))
+	used := newToken(user, mail.KindVerifyEmail, "used")
+	must(t, db.CreateActionToken(ctx, used, audit.Entry{}))
+	must(t, db.VerifyEmail(ctx, used.Hash, entry(audit.EmailVerified)))
+	must(t, db.CreateActionToken(ctx, newToken(user, mail.KindResetPassword, "unused"), audit.Entry{}))
+
+	keep := store.Retention{Events: 30 * day, Sessions: 30 * day, Audit: 90 * day}
 	for _, step := range []struct {
 		name  string
 		after time.Duration
@@ -35,13 +44,16 @@ func testPurge(t *testing.T, db *store.DB) {
 		want  store.Purged
 	}{
 		{"nothing has expired", 0, keep, store.Purged{}},
+		{"what an app may exchange", time.Minute, keep, store.Purged{ExchangeCodes: 1, States: 1}},
 		{"to the last microsecond of nonces", time.Hour - time.Microsecond, keep, store.Purged{}},
 		{"nonces, while a late claim is held", time.Hour, keep, store.Purged{Nonces: 2}},
 		{"the claim", time.Hour + idempotency.Lease, keep, store.Purged{Claims: 1}},
-		{"digests and issues", day, keep, store.Purged{EventDigests: 1, Issues: 1}},
+		{"digests, issues and the token used a day ago", day, keep, store.Purged{EventDigests: 1, Issues: 1, ActionTokens: 1}},
+		{"the token that expired a day ago", day + time.Hour, keep, store.Purged{ActionTokens: 1}},
 		{"the event and the revoked session", 30 * day, keep, store.Purged{Events: 1, Sessions: 1}},
 		{"zero keeps for good", 1000 * day, store.Retention{}, store.Purged{}},
 		{"the expired session", 60 * day, keep, store.Purged{Sessions: 1}},
+		{"the audit log", 90 * day, keep, store.Purged{AuditEntries: 6}},
 	} {
 		got, err := db.Purge(ctx, Now.Add(step.after), step.keep)
 		must(t, err)

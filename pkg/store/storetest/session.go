@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
 )
@@ -20,16 +22,33 @@ func testSessions(t *testing.T, db *store.DB) {
 	must(t, err)
 	wantEqual(t, "SessionByID", got, s)
 
-	orphan := s
-	orphan.ID, orphan.UserID = uuid.NewString(), uuid.NewString()
-	wantErr(t, "CreateSession of nobody", db.CreateSession(ctx, orphan), session.ErrNotFound)
+	ended, expired := newSession(t, db, s.UserID), s
+	must(t, db.Revoke(ctx, ended.ID, session.Local, entry(audit.SessionRevoked)))
+	expired.ID, expired.ExpiresAt = uuid.NewString(), Now.Add(time.Minute)
+	seen := newSession(t, db, s.UserID)
+	must(t, db.SignIn(ctx, expired, nil, entry(audit.SignedIn)))
+	seen, err = db.Rotate(ctx, seen.ID, 0, Now.Add(time.Second), seen.ExpiresAt, entry(audit.SessionReused))
+	must(t, err)
+	newSession(t, db, newUser(t, db, "stranger").ID)
+	live, err := db.LiveSessions(ctx, s.UserID, Now.Add(time.Minute))
+	must(t, err)
+	wantEqual(t, "LiveSessions", live, []session.Session{seen, s})
+
+	_, err = db.AdoptedSession(ctx, sha256.Sum256([]byte("token")))
+	wantErr(t, "AdoptedSession where none was adopted", err, session.ErrNotFound)
+	adopted, err := db.HasAdoptedSessions(ctx)
+	must(t, err)
+	wantEqual(t, "HasAdoptedSessions", adopted, false)
 
 	for _, id := range strangers {
 		_, err := db.SessionByID(ctx, id)
 		wantErr(t, fmt.Sprintf("SessionByID(%q)", id), err, session.ErrNotFound)
-		_, err = db.Rotate(ctx, id, 0, Now, Now)
+		_, err = db.Rotate(ctx, id, 0, Now, Now, entry(audit.SessionReused))
 		wantErr(t, fmt.Sprintf("Rotate(%q)", id), err, session.ErrNotFound)
-		must(t, db.Revoke(ctx, id, session.Global, Now))
+		must(t, db.Revoke(ctx, id, session.Global, entry(audit.SignedOut)))
+		of, err := db.LiveSessions(ctx, id, Now)
+		must(t, err)
+		wantEqual(t, "LiveSessions of a stranger", len(of), 0)
 	}
 }
 
@@ -57,10 +76,15 @@ func testRotate(t *testing.T, db *store.DB) {
 			var got session.Session
 			var err error
 			for _, counter := range row.presented {
-				got, err = db.Rotate(t.Context(), s.ID, counter, later, expires)
+				got, err = db.Rotate(t.Context(), s.ID, counter, later, expires, entry(audit.SessionReused))
 			}
 			wantErr(t, "Rotate", err, row.err)
 			wantRevoked(t, db, s.ID, errors.Is(row.err, session.ErrReused) || len(row.presented) == 4)
+			if errors.Is(row.err, session.ErrReused) {
+				want := entry(audit.SessionReused)
+				want.UserID, want.SessionID = user, s.ID
+				wantAudit(t, db, user, want)
+			}
 			if row.err != nil {
 				return
 			}
@@ -85,9 +109,9 @@ func testRotate(t *testing.T, db *store.DB) {
 			CreatedAt: Now, LastSeenAt: Now, ExpiresAt: expires, EndsAt: expires,
 		}
 		row.end(&s)
-		must(t, db.CreateSession(t.Context(), s))
+		must(t, db.SignIn(t.Context(), s, nil, entry(audit.SignedIn)))
 		for _, counter := range []uint64{5, 4, 3} {
-			_, err := db.Rotate(t.Context(), s.ID, counter, later, expires)
+			_, err := db.Rotate(t.Context(), s.ID, counter, later, expires, entry(audit.SessionReused))
 			wantErr(t, fmt.Sprintf("%s, counter %d", row.name, counter), err, session.ErrNotFound)
 		}
 		kept, err := db.SessionByID(t.Context(), s.ID)
@@ -110,12 +134,23 @@ func testRevoke(t *testing.T, db *store.DB) {
 			user := newUser(t, db, row.name).ID
 			mine, too := newSession(t, db, user), newSession(t, db, user)
 			stranger := newSession(t, db, newUser(t, db, row.name+"-stranger").ID)
-			must(t, db.Revoke(t.Context(), mine.ID, row.scope, Now))
+			must(t, db.Revoke(t.Context(), mine.ID, row.scope, entry(audit.SignedOut)))
+			done := entry(audit.SignedOut)
+			done.UserID, done.SessionID = user, mine.ID
+			wantAudit(t, db, user, done)
 			wantRevoked(t, db, mine.ID, row.mine)
 			wantRevoked(t, db, too.ID, row.mineToo)
 			wantRevoked(t, db, stranger.ID, false)
 
-			must(t, db.Revoke(t.Context(), mine.ID, session.Global, Now.Add(time.Hour)))
+			later := entry(audit.SessionRevoked)
+			later.At = Now.Add(time.Hour)
+			must(t, db.Revoke(t.Context(), mine.ID, session.Global, later))
+			must(t, db.Revoke(t.Context(), mine.ID, session.Global, later))
+			revoked, err := db.AuditEntries(t.Context(), audit.Filter{UserID: user, Kind: audit.SessionRevoked})
+			must(t, err)
+			if len(revoked) > 1 {
+				t.Errorf("revoking what is revoked was audited: %+v", revoked)
+			}
 			if s, err := db.SessionByID(t.Context(), mine.ID); err != nil || row.mine && !s.RevokedAt.Equal(Now) {
 				t.Errorf("revoked again at %v, %v: the first time counts", s.RevokedAt, err)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
 )
@@ -29,15 +30,35 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Events", testEvents},
 		{"Claim", testClaim},
 		{"Users", testUsers},
-		{"Passwords", testPasswords},
+		{"CreateUser", testCreateUser},
+		{"SignIn", testSignIn},
+		{"Profile", testProfile},
+		{"SetPlan", testSetPlan},
 		{"SetDisabled", testSetDisabled},
 		{"DeleteUser", testDeleteUser},
+		{"Passwords", testPasswords},
+		{"Credentials", testCredentials},
+		{"ChangePassword", testChangePassword},
+		{"ActionTokens", testActionTokens},
+		{"ResetPassword", testResetPassword},
+		{"Identities", testIdentities},
+		{"ExchangeCodes", testExchangeCodes},
+		{"States", testStates},
 		{"Sessions", testSessions},
 		{"Rotate", testRotate},
 		{"Revoke", testRevoke},
 		{"Keys", testKeys},
+		{"ListKeys", testListKeys},
+		{"RotateKey", testRotateKey},
+		{"RevokeKey", testRevokeKey},
 		{"Quota", testQuota},
+		{"QuotaOfRotated", testQuotaOfRotated},
 		{"Issues", testIssues},
+		{"SigningKeys", testSigningKeys},
+		{"Audit", testAudit},
+		{"Refusals", testRefusals},
+		{"Mail", testMail},
+		{"Notices", testNotices},
 		{"Purge", testPurge},
 		{"PurgeInChunks", testPurgeInChunks},
 		{"StrangeText", testStrangeText},
@@ -52,7 +73,7 @@ func newUser(t *testing.T, db *store.DB, name string) account.User {
 	u := account.User{
 		ID: uuid.NewString(), Email: name + "@example.com", DisplayName: name, Plan: "new", CreatedAt: Now, LastLoginAt: Now,
 	}
-	must(t, db.CreateUser(t.Context(), u, "hash of "+name))
+	must(t, db.CreateUser(t.Context(), account.Addition{User: u, PasswordHash: "hash of " + name, Audit: entry(audit.Registered)}))
 	return u
 }
 
@@ -63,8 +84,24 @@ func newSession(t *testing.T, db *store.DB, userID string) session.Session {
 		ID: uuid.NewString(), UserID: userID, ClientType: "web", DeviceLabel: "Firefox", CreatedAt: Now, LastSeenAt: Now,
 		ExpiresAt: Now.Add(30 * 24 * time.Hour), EndsAt: Now.Add(365 * 24 * time.Hour),
 	}
-	must(t, db.CreateSession(t.Context(), s))
+	must(t, db.SignIn(t.Context(), s, nil, entry(audit.SignedIn)))
 	return s
+}
+
+// entry is an audit entry of an event that happens now.
+func entry(kind audit.Kind) audit.Entry {
+	return audit.Entry{At: Now, Kind: kind, Network: "192.0.2.1", RequestID: "request", Count: 1}
+}
+
+// wantAudit wants the last entry of a user, or of everybody for "", to be want, whatever its id.
+func wantAudit(t *testing.T, db *store.DB, userID string, want audit.Entry) {
+	t.Helper()
+	got, err := db.AuditEntries(t.Context(), audit.Filter{UserID: userID, Limit: 1})
+	must(t, err)
+	if len(got) == 1 {
+		got[0].ID = 0
+	}
+	wantEqual(t, "audited", got, []audit.Entry{want})
 }
 
 func must(t *testing.T, err error) {
