@@ -23,6 +23,7 @@ var pages = []struct {
 	serving bool
 }{
 	{"docs/getting-started.md", false},
+	{"docs/api.md", true},
 	{"docs/flutter.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},

@@ -22,7 +22,7 @@ import (
 const patience = 30 * time.Second
 
 var client = &http.Client{
-	Transport: &http.Transport{MaxIdleConnsPerHost: 256},
+	Transport: validated{&http.Transport{MaxIdleConnsPerHost: 256}},
 	Timeout:   12 * time.Second, // a little more than shipped apps wait
 }
 

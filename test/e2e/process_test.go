@@ -99,6 +99,7 @@ func newProcess(t testing.TB, service string, s settings) *process {
 	}
 	p.env = env.with(s)
 	p.env.keepSecrets()
+	p.validate()
 	t.Cleanup(p.end)
 	return p
 }

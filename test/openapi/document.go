@@ -7,6 +7,7 @@
 package openapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -104,7 +105,7 @@ func (d *document) find(method, escapedPath string) (*routers.Route, map[string]
 		}
 		values := make(map[string]string, len(p.parameters))
 		for i, name := range p.parameters {
-			values[name] = match[i+1]
+			values[name] = cmp.Or(match[i+1], "/") // an empty rest is a value too; the filter misses it
 		}
 		return &routers.Route{Spec: d.T, Path: p.template, PathItem: p.item, Method: method, Operation: op}, values
 	}

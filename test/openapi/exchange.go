@@ -25,11 +25,16 @@ type exchange struct {
 	body    []byte
 }
 
+// clientGone is the status of an answer that nobody reads: no document has it.
+const clientGone = 499
+
 // check returns what the document does not say of an exchange. The answer must be documented. The request must be only where it
 // succeeded: tests make bad ones on purpose.
 func (d *document) check(ctx context.Context, x exchange) error {
 	route, parameters := d.find(x.request.Method, x.request.URL.EscapedPath())
 	switch {
+	case x.status == clientGone:
+		return nil
 	case route != nil:
 		return d.checkDocumented(ctx, x, route, parameters)
 	case x.request.Method == http.MethodOptions:

@@ -112,11 +112,13 @@ var exchanges = []struct {
 	{"of another content type", "PUT", "/books/1", append(headers{"Content-Type", "text/plain"}, aUser...), `{"title":"A"}`, 204, nil, ``, "", false},
 	{"with a key", "GET", "/books/new", headers{"X-Key", "k"}, "", 200, aBook, `{"title":"A"}`, "", false},
 	{"any method, with slashes", "PURGE", "/files/a/b%2Fc", nil, "", 200, headers{"Content-Type", "text/plain"}, `any`, "", false},
+	{"any method, the path alone", "GET", "/files/", nil, "", 200, headers{"Content-Type", "text/plain"}, `any`, "", false},
 	{"an unknown path", "GET", "/nowhere", nil, "", 404, anError, `{"error":"x"}`, "", false},
 	{"an unknown path of another shape", "GET", "/old/x", nil, "", 404, anError, `{"msg":"x"}`, "", false},
 	{"an unknown method", "POST", "/books/1", nil, "", 405, anError, `{"error":"x"}`, "", false},
 	{"a slash more", "GET", "/books/1/2", nil, "", 404, anError, `{"error":"x"}`, "", false},
 	{"an origin that is not allowed", "GET", "/nowhere", headers{"Origin", "https://x.test"}, "", 403, anError, `{"error":"x"}`, "", false},
+	{"a client that is gone", "GET", "/books/1", nil, "", 499, anError, `{"error":"x"}`, "", false},
 	{"a preflight", "OPTIONS", "/books/1", nil, "", 204, nil, ``, "", false},
 
 	{"a status that is not documented", "GET", "/books/1", nil, "", 500, anError, `{"error":"x"}`, "getBook does not document the status 500", false},
