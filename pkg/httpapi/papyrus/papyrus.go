@@ -16,6 +16,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/token"
@@ -54,6 +55,7 @@ func New(c Config, mount ...func(*echo.Echo)) http.Handler {
 	a.mountAuth(e)
 	a.mountUsers(e)
 	a.mountKeys(e)
+	openapi.Mount(e, openapi.WithPrefix(Document, c.Prefix), "Provisioner: papyrus")
 	for _, add := range mount {
 		add(e)
 	}
