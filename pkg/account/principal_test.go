@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/token"
 )
@@ -23,7 +26,7 @@ func passes(d time.Duration) change {
 func mustEnableAgain(t *testing.T, r rig, userID string) {
 	t.Helper()
 	mustDisable(t, r, userID)
-	if err := r.db.SetDisabled(t.Context(), userID, time.Time{}); err != nil {
+	if err := r.db.SetDisabled(t.Context(), userID, time.Time{}, r.entry(audit.Enabled, userID)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -46,10 +49,42 @@ func TestAuthenticate(t *testing.T) {
 			r.clock.Time = start
 			grant := r.mustRegister(t, fmt.Sprintf("reader%d@example.com", i))
 			tt.change(t, r, grant.User.ID)
-			if _, err := r.Authenticate(t.Context(), grant.AccessToken.Reveal()); !errors.Is(err, tt.want) {
+			_, err := r.Authenticate(t.Context(), grant.AccessToken.Reveal())
+			if !errors.Is(err, tt.want) {
 				t.Errorf("Authenticate() = %v, want %v", err, tt.want)
 			}
+			if tt.want != nil && errors.Is(err, account.ErrSessionEnded) == errors.Is(err, token.ErrInvalid) {
+				t.Errorf("Authenticate() = %v: neither a bad token nor an ended session, or both", err)
+			}
 		})
+	}
+}
+
+func TestPrincipal(t *testing.T) {
+	r := newRig(t)
+	grant := r.mustRegister(t, email)
+	r.clock.Time = start.Add(time.Minute)
+	who := r.mustPrincipal(t, grant)
+	if who.UserID != grant.User.ID || !who.SignedInAt.Equal(start) {
+		t.Errorf("the principal is %+v", who)
+	}
+	user, err := r.User(t.Context(), who)
+	must(t, err)
+	if diff := cmp.Diff(grant.User, user); diff != "" {
+		t.Errorf("user (-registered +stored):\n%s", diff)
+	}
+	sessions, err := r.Sessions(t.Context(), who)
+	must(t, err)
+	if len(sessions) != 1 || sessions[0].ID != who.SessionID {
+		t.Errorf("sessions %+v", sessions)
+	}
+	other := r.mustPrincipal(t, r.mustRegister(t, "other@example.com"))
+	if err := r.RevokeSession(t.Context(), other, who.SessionID); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("RevokeSession of another user = %v, want ErrNotFound", err)
+	}
+	must(t, r.RevokeSession(t.Context(), who, who.SessionID))
+	if _, err := r.Authenticate(t.Context(), grant.AccessToken.Reveal()); !errors.Is(err, account.ErrSessionEnded) {
+		t.Errorf("Authenticate() = %v, want ErrSessionEnded", err)
 	}
 }
 
@@ -60,7 +95,7 @@ func TestAuthenticateOtherTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mixed, _, err := r.conf.Tokens.Issue(token.Subject{UserID: mine.User.ID, SessionID: they.SessionID})
+	mixed, _, err := r.conf.Tokens.Issue(t.Context(), token.Subject{UserID: mine.User.ID, SessionID: they.SessionID})
 	if err != nil {
 		t.Fatal(err)
 	}

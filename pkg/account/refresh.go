@@ -29,11 +29,15 @@ var refreshRetries = retrypolicy.NewBuilder[Grant]().
 
 // Refresh exchanges a refresh token (see [session.Keeper.Refresh]) for new tokens of its session.
 func (s *Service) Refresh(ctx context.Context, refreshToken string) (Grant, error) {
-	ctx, cancel := context.WithTimeout(ctx, refreshWait)
+	limited, cancel := context.WithTimeout(ctx, refreshWait)
 	defer cancel()
-	return failsafe.With(refreshRetries).WithContext(ctx).Get(func() (Grant, error) {
-		return s.refresh(ctx, refreshToken)
+	grant, err := failsafe.With(refreshRetries).WithContext(limited).Get(func() (Grant, error) {
+		return s.refresh(limited, refreshToken)
 	})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return Grant{}, apierror.Unavailable(err)
+	}
+	return grant, err
 }
 
 func (s *Service) refresh(ctx context.Context, refreshToken string) (Grant, error) {

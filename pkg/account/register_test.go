@@ -1,7 +1,6 @@
 package account_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"sync"
@@ -12,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/provisioner/provisioner/pkg/account"
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
@@ -38,8 +39,16 @@ func TestRegister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(grant.User, who.User); diff != "" {
-		t.Errorf("the bearer (-registered +stored):\n%s", diff)
+	if who.UserID != grant.User.ID {
+		t.Errorf("the bearer is %+v", who)
+	}
+	jobs, err := r.db.LeaseMail(t.Context(), start, start.Add(time.Minute), 10)
+	must(t, err)
+	if len(jobs) != 1 || jobs[0].Kind != mail.KindVerifyEmail || jobs[0].Email != email || r.outbox.woke != 1 {
+		t.Errorf("mail %+v, the outbox was woken %d times", jobs, r.outbox.woke)
+	}
+	if entries := r.mustAudited(t, audit.Registered); len(entries) != 1 || entries[0].UserID != who.UserID || entries[0].SessionID != who.SessionID {
+		t.Errorf("audited %+v", entries)
 	}
 	s, err := r.db.SessionByID(t.Context(), who.SessionID)
 	if err != nil {
@@ -75,6 +84,7 @@ func TestRegisterRefuses(t *testing.T) {
 			}
 		})
 	}
+	r.mustRefused(t, audit.RegistrationRefused, 2)
 	for _, weak := range []string{"", "short", "password1234"[:8], "weak@example.com"} {
 		_, err := r.Register(t.Context(), account.Registration{Email: "weak@example.com", Password: secret.New(weak)})
 		if _, ok := errors.AsType[*password.WeakError](err); !ok {
@@ -123,17 +133,12 @@ func TestRegisterTwiceAtOnce(t *testing.T) {
 	}
 }
 
-// vanishing deletes an account as soon as it is made.
-type vanishing struct{ account.Store }
-
-func (s vanishing) CreateUser(ctx context.Context, u account.User, hash string) error {
-	return errors.Join(s.Store.CreateUser(ctx, u, hash), s.DeleteUser(ctx, u.ID))
-}
-
-func TestRegisterOfAnAccountDeletedMeanwhile(t *testing.T) {
+func TestRegisterWhereNoMailIsSent(t *testing.T) {
 	r := newRig(t)
-	s := r.with(func(c *account.Config) { c.Store = vanishing{r.db} })
-	if _, err := s.Register(t.Context(), account.Registration{Email: email, Password: right}); !errors.Is(err, account.ErrInvalidCredentials) {
-		t.Errorf("Register() = %v, want ErrInvalidCredentials", err)
+	s := r.with(func(c *account.Config) { c.Outbox = nil })
+	_, err := s.Register(t.Context(), account.Registration{Email: email, Password: right})
+	must(t, err)
+	if jobs, err := r.db.LeaseMail(t.Context(), start, start.Add(time.Minute), 10); err != nil || len(jobs) != 0 {
+		t.Errorf("mail %+v, %v", jobs, err)
 	}
 }

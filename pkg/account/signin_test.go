@@ -11,6 +11,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
@@ -19,12 +20,8 @@ import (
 // patient looks accounts up for callers that gave up, so that a sign-in gets as far as its hash.
 type patient struct{ account.Store }
 
-func (s patient) UserByEmail(ctx context.Context, email string) (account.User, error) {
-	return s.Store.UserByEmail(context.WithoutCancel(ctx), email)
-}
-
-func (s patient) PasswordHash(ctx context.Context, userID string) (string, error) {
-	return s.Store.PasswordHash(context.WithoutCancel(ctx), userID)
+func (s patient) Credentials(ctx context.Context, email string) (account.User, string, error) {
+	return s.Store.Credentials(context.WithoutCancel(ctx), email)
 }
 
 func TestSignInRefusals(t *testing.T) {
@@ -142,11 +139,14 @@ func TestRehash(t *testing.T) {
 	}
 }
 
-// leaving deletes an account whose sign-in is noted.
+// leaving deletes an account that is about to sign in.
 type leaving struct{ account.Store }
 
-func (s leaving) SignedIn(ctx context.Context, userID string, _ time.Time) error {
-	return s.DeleteUser(ctx, userID)
+func (s leaving) SignIn(ctx context.Context, begun session.Session, i *account.Identity, signedIn audit.Entry) error {
+	if err := s.DeleteUser(ctx, begun.UserID, audit.Entry{At: start, Kind: audit.Deleted, UserID: begun.UserID, Count: 1}); err != nil {
+		return err
+	}
+	return s.Store.SignIn(ctx, begun, i, signedIn)
 }
 
 func TestSignInToAnAccountDeletedMeanwhile(t *testing.T) {
@@ -163,8 +163,8 @@ type down struct{ account.Store }
 
 var errDown = errors.New("no answer")
 
-func (down) UserByEmail(context.Context, string) (account.User, error) {
-	return account.User{}, errDown
+func (down) Credentials(context.Context, string) (account.User, string, error) {
+	return account.User{}, "", errDown
 }
 
 func (down) UserByID(context.Context, string) (account.User, error) { return account.User{}, errDown }
@@ -179,7 +179,8 @@ func TestOutageIsNoRefusal(t *testing.T) {
 	if _, err := s.Refresh(t.Context(), grant.RefreshToken.Reveal()); !errors.Is(err, errDown) || errors.Is(err, session.ErrInvalidToken) {
 		t.Errorf("Refresh() = %v", err)
 	}
-	if _, err := s.Authenticate(t.Context(), grant.AccessToken.Reveal()); !errors.Is(err, errDown) {
+	must(t, r.SignOut(t.Context(), r.mustPrincipal(t, grant), session.Local)) // why the session ended is asked of the account
+	if _, err := s.Authenticate(t.Context(), grant.AccessToken.Reveal()); !errors.Is(err, errDown) || errors.Is(err, account.ErrSessionEnded) {
 		t.Errorf("Authenticate() = %v", err)
 	}
 }

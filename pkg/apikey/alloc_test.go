@@ -11,7 +11,7 @@ import (
 )
 
 func TestMalformedTokensAllocateNothing(t *testing.T) {
-	s := apikey.New(apikey.Config{Prefix: prefix, Now: time.Now})
+	s := apikey.New(apikey.Config{Prefix: prefix, Now: time.Now, Feed: &feed{}})
 	ctx := t.Context()
 	for name, token := range map[string]string{
 		"garbage": "garbage", "another prefix": "sk_t_" + digits, "a capital digit at the end": prefix + digits[1:] + "A",

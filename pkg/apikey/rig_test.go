@@ -11,6 +11,8 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -48,7 +50,7 @@ func newRig(t testing.TB) rig {
 	c := &clock{start}
 	conf := apikey.Config{
 		Store: db, Sealer: newSealer(t, "a seal key of at least 32 bytes for tests"), Prefix: prefix, Tiers: tiers,
-		Now: c.now, Log: slog.New(slog.DiscardHandler),
+		Now: c.now, Feed: db, Log: slog.New(slog.DiscardHandler),
 	}
 	return rig{Service: apikey.New(conf), db: db, clock: c, conf: conf}
 }
@@ -62,12 +64,26 @@ func newSealer(t testing.TB, key string) *seal.Sealer {
 	return sealer
 }
 
+// entry is the audit entry of what a test does to an account.
+func entry(kind audit.Kind, userID string) audit.Entry {
+	return audit.Entry{At: start, Kind: kind, UserID: userID, Count: 1}
+}
+
+// feed is a Feed that a test speaks through.
+type feed struct {
+	say  func(revocation.Notice)
+	down bool
+}
+
+func (f *feed) Subscribe(g func(revocation.Notice)) { f.say = g }
+func (f *feed) Up() bool                            { return !f.down }
+
 // mustUser returns the id of a new account.
 func (r rig) mustUser(t testing.TB) string {
 	t.Helper()
 	id := uuid.NewString()
 	u := account.User{ID: id, Email: id + "@example.com", DisplayName: "reader", Plan: "new", CreatedAt: start}
-	if err := r.db.CreateUser(t.Context(), u, "hash"); err != nil {
+	if err := r.db.CreateUser(t.Context(), account.Addition{User: u, PasswordHash: "hash", Audit: entry(audit.Registered, id)}); err != nil {
 		t.Fatal(err)
 	}
 	return id
@@ -92,7 +108,7 @@ func (r rig) mustKeep(t testing.TB, userID string, change func(*apikey.Key)) str
 		Hash: sha256.Sum256([]byte(token)), CreatedAt: start,
 	}
 	change(&k)
-	if _, err := r.db.CreateKey(t.Context(), k, 100, apikey.Issue{}); err != nil {
+	if _, err := r.db.CreateKey(t.Context(), k, 100, apikey.Issue{}, entry(audit.KeyIssued, userID)); err != nil {
 		t.Fatal(err)
 	}
 	return token
