@@ -114,7 +114,12 @@ func insertRefusalsSingly(ctx context.Context, tx *sql.Tx, refusals []refusal) e
 
 // insertRefusalsTogether is the way of Postgres.
 func insertRefusalsTogether(ctx context.Context, tx *sql.Tx, refusals []refusal) error {
-	return execIn(ctx, tx, insertRefusals,
+	return execIn(ctx, tx, insertRefusals, refusalColumns(refusals)...)
+}
+
+// refusalColumns returns the columns of refusals as arrays, in the order of insertRefusals.
+func refusalColumns(refusals []refusal) []any {
+	return []any{
 		column(refusals, func(r refusal) time.Time { return r.At }),
 		column(refusals, func(r refusal) string { return string(r.Kind) }),
 		column(refusals, func(r refusal) string { return r.UserID }),
@@ -124,7 +129,8 @@ func insertRefusalsTogether(ctx context.Context, tx *sql.Tx, refusals []refusal)
 		column(refusals, func(r refusal) string { return r.RequestID }),
 		column(refusals, func(r refusal) string { return r.Detail }),
 		column(refusals, func(r refusal) int64 { return int64(r.Count) }),
-		column(refusals, func(r refusal) []byte { return r.key[:] }))
+		column(refusals, func(r refusal) []byte { return r.key[:] }),
+	}
 }
 
 // AuditEntries implements [audit.Store]. Newest is what was written last.

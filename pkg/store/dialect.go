@@ -18,6 +18,7 @@ type dialect struct {
 	at         func(time.Time) any // a time as an argument; the zero time is NULL
 	lockRow    string              // ends a SELECT: holds the row to the end of the transaction
 	skipLocked string              // ends a SELECT: holds the rows that nobody else holds
+	purge      string              // deletes what has expired; see purgeByKey
 	lockKeys   string              // a statement: nobody else changes signing keys to the end of the transaction; "" for none needed
 
 	insertNonces   func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)

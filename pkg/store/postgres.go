@@ -44,6 +44,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		at:             timestamp,
 		lockRow:        ` FOR NO KEY UPDATE`,
 		skipLocked:     ` FOR UPDATE SKIP LOCKED`,
+		purge:          purgeByPlace,
 		lockKeys:       `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`,
 		insertNonces:   insertNoncesTogether,
 		insertEvents:   insertEventsTogether,

@@ -148,7 +148,8 @@ func (db *DB) listenTo(ctx context.Context, config *pgx.ConnConfig, established 
 	if err != nil {
 		return err
 	}
-	defer hangUp(ctx, conn)
+	defer func() { _ = within(context.WithoutCancel(ctx), aliveWithin, conn.Close) }()
+	defer db.up.Store(false) // before a peer that is gone is bid farewell
 	if err := within(ctx, aliveWithin, func(ctx context.Context) error {
 		_, err := conn.Exec(ctx, listen)
 		return err
@@ -188,10 +189,4 @@ func within(ctx context.Context, limit time.Duration, work func(ctx context.Cont
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return work(ctx)
-}
-
-// hangUp ends a connection and waits until nothing is left of it.
-func hangUp(ctx context.Context, conn *pgx.Conn) {
-	_ = within(context.WithoutCancel(ctx), aliveWithin, conn.Close)
-	<-conn.PgConn().CleanupDone()
 }

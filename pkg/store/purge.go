@@ -80,11 +80,15 @@ var (
 	oldAudit       = expired{"audit_log", "id", "at"}
 )
 
-// statement deletes rows that ended at $1 or before, at most $2.
-func (e expired) statement(d dialect) string {
-	return fmt.Sprintf(`DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 ORDER BY %[3]s LIMIT $2%[4]s)`,
-		e.table, e.key, e.end, d.skipLocked)
-}
+// How to delete at most $2 rows of table 1 that ended, by column 3, at $1 or before. SQLite finds them again by their key, column
+// 2; Postgres by where they lie, or for a thousand of them it might rather read the whole table.
+const (
+	purgeByKey   = `DELETE FROM %[1]s WHERE (%[2]s) IN (SELECT %[2]s FROM %[1]s WHERE %[3]s <= $1 ORDER BY %[3]s LIMIT $2)`
+	purgeByPlace = `DELETE FROM %[1]s WHERE ctid = ANY (ARRAY(
+		SELECT ctid FROM %[1]s WHERE %[3]s <= $1 ORDER BY %[3]s LIMIT $2 FOR UPDATE SKIP LOCKED))`
+)
+
+func (e expired) statement(d dialect) string { return fmt.Sprintf(d.purge, e.table, e.key, e.end) }
 
 func (db *DB) sweep(ctx context.Context, e expired, before time.Time, deleted *int64) error {
 	if before.IsZero() {

@@ -48,6 +48,7 @@ func openSQLite(path string) (*DB, error) {
 	db.dialect = dialect{
 		engine:         SQLite,
 		at:             microseconds,
+		purge:          purgeByKey,
 		insertNonces:   insertNoncesSingly,
 		insertEvents:   insertEventsSingly,
 		insertRefusals: insertRefusalsSingly,
