@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/binding"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
@@ -80,24 +82,26 @@ func newInstallation(t *testing.T) installation {
 func newPapyrus(t *testing.T, db *store.DB, sealer *seal.Sealer, limiter ratelimit.Limiter) http.Handler {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	pem, err := token.NewAccessKey()
-	must(t, err)
-	key, err := token.ParseAccessKey(pem)
-	must(t, err)
-	tokens, err := token.NewAccessIssuer(key, "http://papyrus.internal/auth/v1", time.Hour, time.Now)
-	must(t, err)
-	sessions, err := session.NewKeeper(db, secret.New("a refresh token key of at least 32 bytes"), time.Hour, time.Now)
+	ring := token.NewKeystore(token.KeystoreConfig{Store: db, Sealer: sealer, Use: token.Access, TTL: time.Hour, Now: time.Now})
+	sessions, err := session.NewKeeper(session.Config{
+		Store: db, Key: secret.New("a refresh token key of at least 32 bytes"), Sliding: time.Hour, Feed: db, Now: time.Now,
+	})
 	must(t, err)
 
 	issuer := apikey.New(apikey.Config{
-		Store: db, Sealer: sealer, Prefix: "obtk_", Tiers: []apikey.Tier{{Name: "new", Keys: 1, PerMinute: 60}, {Name: "pro", Keys: 25, PerMinute: 600}}, Now: time.Now, Log: log,
+		Store: db, Sealer: sealer, Prefix: "obtk_", Tiers: []apikey.Tier{{Name: "new", Keys: 1, PerMinute: 60}, {Name: "pro", Keys: 25, PerMinute: 600}},
+		Now: time.Now, Feed: db, Log: log,
 	})
 	accounts := account.New(account.Config{
 		Store: db, Hasher: password.NewHasher(password.Params{Memory: 64, Time: 1, Threads: 1}, 0), Policy: password.NewPolicy(false),
-		Sessions: sessions, Tokens: tokens, Plan: "new", Now: time.Now, Log: log,
+		Sessions: sessions, Tokens: token.NewAccessIssuer(ring, "http://papyrus.internal/auth/v1", time.Hour, time.Now),
+		Refusals: audit.NewRefusals(db, log), Plan: "new", Now: time.Now, Log: log,
 	})
-	return papyrus.New(papyrus.Config{Options: options(), Keys: issuer, Limiter: limiter}, supabaseapi.Mount(supabaseapi.Config{
-		Accounts: accounts, Keys: issuer, Tokens: tokens, Limiter: limiter, BodyLimit: 1 << 16, Version: "1.2.3", Log: log,
+	return papyrus.New(papyrus.Config{
+		Options: options(), Accounts: accounts, Keys: issuer, Audit: db, Events: db, Limiter: limiter, BodyLimit: 1 << 16, Prefix: "/v1",
+		PublicBaseURL: &url.URL{Scheme: "http", Host: "papyrus.internal"},
+	}, supabaseapi.Mount(supabaseapi.Config{
+		Accounts: accounts, Keys: issuer, AccessKeys: ring, Limiter: limiter, BodyLimit: 1 << 16, Version: "1.2.3", Log: log,
 	}))
 }
 
