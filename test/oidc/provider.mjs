@@ -1,4 +1,5 @@
-// An OpenID provider on loopback, for one client. Whoever its browser says to be (login_hint) is signed in without being asked.
+// An OpenID provider on loopback, for one client. Whoever its browser says to be (login_hint) is signed in without being asked; a
+// browser that does not say is shown a page with a button for each user.
 import { generateKeyPairSync } from 'node:crypto';
 import Provider from 'oidc-provider';
 
@@ -23,9 +24,13 @@ const provider = new Provider(issuer, {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'test', use: 'sig', alg: 'RS256' }] },
 });
 
-// answer is what somebody at the browser would click.
-async function answer({ prompt, params, session }) {
-  const person = people.find(({ subject }) => subject === params.login_hint);
+// answer is what somebody at the browser says, or has said by clicking; undefined while they have not.
+async function answer({ prompt, params, session }, clicked) {
+  const subject = params.login_hint ?? clicked ?? session?.accountId;
+  if (!subject) {
+    return undefined;
+  }
+  const person = people.find((other) => other.subject === subject);
   if (!person || person.refuses) {
     return { error: 'access_denied', error_description: 'the user refused' };
   }
@@ -37,11 +42,19 @@ async function answer({ prompt, params, session }) {
   return { consent: { grantId: await grant.save() } };
 }
 
+const buttons = people.map(({ subject }) => `<button name="person" value="${subject}">${subject}</button>`);
+const page = `<!doctype html><title>Sign in</title><form>Who are you? ${buttons.join(' ')}</form>`;
+
 provider.use(async (ctx, next) => {
   if (!ctx.path.startsWith('/interaction/')) {
     return next();
   }
-  const result = await answer(await provider.interactionDetails(ctx.req, ctx.res));
+  const result = await answer(await provider.interactionDetails(ctx.req, ctx.res), ctx.query.person);
+  if (!result) {
+    ctx.type = 'html';
+    ctx.body = page;
+    return undefined;
+  }
   ctx.respond = false;
   return provider.interactionFinished(ctx.req, ctx.res, result, { mergeWithLastSubmission: true });
 });
