@@ -81,7 +81,7 @@ func (a api) optionalForm(c echo.Context) (*form, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(bytes.TrimSpace(body)) == 0 {
+	if len(body) == 0 {
 		return &form{}, nil
 	}
 	return parseForm(body)
@@ -191,16 +191,18 @@ func (f *form) avatar() *string {
 
 // client returns where a session is to be held. Without a label of its own it has the User-Agent's.
 func (f *form) client(c echo.Context) session.Client {
-	client := session.Client{Type: unknownClient, DeviceLabel: f.optional("device_label")}
+	client := session.Client{Type: unknownClient}
 	if f.has("client_type") {
 		client.Type, _ = unquote(f.fields["client_type"])
 	}
 	if !slices.Contains(clientTypes, client.Type) {
 		f.refuse("client_type", notClientType)
 	}
-	if client.DeviceLabel == "" {
+	client.DeviceLabel = f.optional("device_label")
+	switch {
+	case client.DeviceLabel == "":
 		client.DeviceLabel = c.Request().UserAgent()
-	} else if !text.IsLine(client.DeviceLabel, maxDeviceLabelLen) {
+	case !text.IsLine(client.DeviceLabel, maxDeviceLabelLen):
 		f.refuse("device_label", notDeviceLabel)
 	}
 	return client

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"testing"
 	"time"
 
@@ -41,7 +40,7 @@ func (e events) Events(_ context.Context, f event.Filter) iter.Seq2[event.Event,
 
 func TestExport(t *testing.T) {
 	r := newRig(t)
-	g := r.mustRegister(t, email)
+	g := mustGrant(t, r.send("POST", "/v1/auth/register", registration(email), "X-Request-Id", "first"))
 	r.mustRegister(t, "stranger@example.com")
 	check(t, r.call("PUT", "/users/me/preferences", `{"theme":"dark"}`, g.Access), 200, `{"theme":"dark"}`)
 	r.user = g.User.ID
@@ -59,11 +58,10 @@ func TestExport(t *testing.T) {
 	must(t, json.Unmarshal(w.Body.Bytes(), &got))
 	for _, entry := range got["audit"].([]any) {
 		delete(entry.(map[string]any), "id")
-		delete(entry.(map[string]any), "request_id")
 	}
 	const at = "2026-03-20T12:00:00Z"
-	entry := func(kind, sessionID, keyID, network string) any {
-		return map[string]any{"at": at, "kind": kind, "session_id": sessionID, "key_id": keyID, "network": network, "detail": "", "count": 1.0}
+	entry := func(kind, sessionID, keyID, network, requestID string) any {
+		return map[string]any{"at": at, "kind": kind, "session_id": sessionID, "key_id": keyID, "network": network, "request_id": requestID, "detail": "", "count": 1.0}
 	}
 	want := map[string]any{
 		"user": map[string]any{
@@ -82,7 +80,7 @@ func TestExport(t *testing.T) {
 			"id": 7.0, "action": "book_opened", "sent_at": at, "received_at": "2026-03-20T12:00:01Z", "verified": true,
 			"body": map[string]any{"action": "book_opened"},
 		}},
-		"audit": []any{entry("key.issued", "", key.ID, ""), entry("account.registered", subject.SessionID, "", "192.0.2.1")},
+		"audit": []any{entry("key.issued", "", key.ID, "", ""), entry("account.registered", subject.SessionID, "", "192.0.2.1", "first")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || w.Code != 200 {
 		t.Errorf("%d, export (-want +got):\n%s", w.Code, diff)
@@ -107,7 +105,7 @@ func (e entries) AuditEntries(_ context.Context, f audit.Filter) ([]audit.Entry,
 	}
 	var page []audit.Entry
 	for id := first; id > 0 && len(page) < f.Limit; id-- {
-		page = append(page, audit.Entry{ID: id, UserID: f.UserID, Detail: strconv.FormatInt(id, 10)})
+		page = append(page, audit.Entry{ID: id, UserID: f.UserID, Count: 1})
 	}
 	return page, nil
 }

@@ -3,6 +3,7 @@ package papyrus
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/provisioner/provisioner/pkg/account"
-	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
@@ -133,11 +133,11 @@ func failureCode(err error) string {
 
 // redirectFailure tells the app of a failure, and the log of its cause.
 func (a api) redirectFailure(c echo.Context, failure *oidc.RedirectError) error {
-	log := a.Options.Log.InfoContext
-	if apierror.From(failure.Err).Status >= http.StatusInternalServerError && failure.Err != nil {
-		log = a.Options.Log.WarnContext
+	level := slog.LevelInfo
+	if failure.Code == oidc.CodeExchangeFailed { // the provider's fault or ours, not the user's
+		level = slog.LevelWarn
 	}
-	log(c.Request().Context(), "sign-in at the provider failed", "err", failure)
+	a.Options.Log.Log(c.Request().Context(), level, "sign-in at the provider failed", "err", failure)
 	return redirect(c, oidc.AppRedirect(failure.RedirectURI, url.Values{"error": {failure.Code}}))
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
@@ -33,6 +34,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/token"
+	validator "github.com/provisioner/provisioner/test/openapi"
 )
 
 const (
@@ -80,14 +82,16 @@ func (o *outbox) Wake() {
 // rig is the accounts service without the Supabase API, as cmd composes it but for cheaper passwords and a clock that stands at
 // noon. It has one account, which owns keys.
 type rig struct {
-	http.Handler
-	db     *store.DB
-	clock  *clock
-	user   string
-	outbox *outbox
-	tokens *token.AccessIssuer
-	config papyrus.Config
-	admit  account.Config
+	http.Handler // the API, held to its document
+	api          *echo.Echo
+	t            testing.TB
+	db           *store.DB
+	clock        *clock
+	user         string
+	outbox       *outbox
+	tokens       *token.AccessIssuer
+	config       papyrus.Config
+	accounts     account.Config
 }
 
 // newRig returns a rig whose API changes make different.
@@ -100,7 +104,7 @@ func newRig(t testing.TB, changes ...func(*papyrus.Config)) rig {
 	u := account.User{ID: uuid.NewString(), Email: "keeper@example.com", DisplayName: "keeper", Plan: "new", CreatedAt: noon}
 	must(t, db.CreateUser(t.Context(), account.Addition{User: u, Audit: audit.New(t.Context(), noon, audit.Registered, u.ID)}))
 
-	r := rig{db: db, clock: &clock{noon}, user: u.ID, outbox: &outbox{}}
+	r := rig{t: t, db: db, clock: &clock{noon}, user: u.ID, outbox: &outbox{}}
 	r.config = r.newConfig(t)
 	return r.with(changes...)
 }
@@ -120,7 +124,7 @@ func (r *rig) newConfig(t testing.TB) papyrus.Config {
 		Store: r.db, Sealer: sealer, Use: token.PowerSync, TTL: 5 * time.Minute, Base: &key, Now: now,
 	})
 	r.tokens = token.NewAccessIssuer(accessKeys, publicURL+"/auth/v1", time.Hour, now)
-	r.admit = account.Config{
+	r.accounts = account.Config{
 		Store: r.db, Hasher: password.NewHasher(password.Params{Memory: 64, Time: 1, Threads: 1}, 0), Policy: password.NewPolicy(false),
 		Sessions: sessions, Tokens: r.tokens, Refusals: audit.NewRefusals(r.db, log), Outbox: r.outbox, Plan: "new", Now: now, Log: log,
 	}
@@ -128,7 +132,7 @@ func (r *rig) newConfig(t testing.TB) papyrus.Config {
 	must(t, err)
 	return papyrus.Config{
 		Options:   httpapi.Options{Log: log, Origins: middleware.NewOrigins([]string{origin})},
-		Accounts:  account.New(r.admit),
+		Accounts:  account.New(r.accounts),
 		Keys:      apikey.New(apikey.Config{Store: r.db, Sealer: sealer, Prefix: "obtk_", Tiers: tiers, Now: now, Feed: r.db, Log: log}),
 		PowerSync: token.NewPowerSyncIssuer(powerSyncKeys, publicURL, "powersync", 5*time.Minute, now), PowerSyncKeys: powerSyncKeys,
 		Audit: r.db, Events: r.db, Limiter: ratelimit.NewMemory(now), BodyLimit: bodyLimit, Prefix: "/v1", PublicBaseURL: base,
@@ -156,14 +160,15 @@ func (r rig) with(changes ...func(*papyrus.Config)) rig {
 	}
 	c := r.config
 	c.Options.Metrics = prometheus.NewRegistry()
-	r.Handler = papyrus.New(c)
+	r.api = papyrus.New(c).(*echo.Echo)
+	r.Handler = validator.NewValidator(r.t, openapi.WithPrefix(papyrus.Document, c.Prefix)).Handler(r.api)
 	return r
 }
 
 // withAccounts returns a rig of the same store whose accounts change makes different.
 func (r rig) withAccounts(change func(*account.Config)) rig {
-	change(&r.admit)
-	return r.with(func(c *papyrus.Config) { c.Accounts = account.New(r.admit) })
+	change(&r.accounts)
+	return r.with(func(c *papyrus.Config) { c.Accounts = account.New(r.accounts) })
 }
 
 // limited admits so many attempts of one network in ten minutes.
@@ -179,7 +184,7 @@ func prefixed(prefix string) func(*papyrus.Config) {
 // routes are the routes below /v1 that the API has, but those that verify keys: a method and a path each.
 func (r rig) routes() []*echo.Route {
 	var routes []*echo.Route
-	for _, route := range r.Handler.(*echo.Echo).Routes() {
+	for _, route := range r.api.Routes() {
 		if strings.HasPrefix(route.Path, "/v1/") && !strings.HasPrefix(route.Path, verifyPath) {
 			routes = append(routes, route)
 		}

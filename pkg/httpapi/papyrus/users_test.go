@@ -199,6 +199,7 @@ func TestPrefix(t *testing.T) {
 	check(t, r.do("GET", "/api/v2/users/me", "Origin", "https://a-client-of-the-proxy.example.net"), 403, refused("FORBIDDEN", "the origin is not allowed"))
 
 	r = r.with(prefixed("/auth")) // where /auth/v1 is below it
+	r.Handler = r.api             // and the document is of no use
 	check(t, r.do("GET", "/auth/v1/nothing"), 404, refused("NOT_FOUND", "not found"))
 	r = r.with(prefixed(""))
 	check(t, r.do("GET", "/users/me"), 401, noToken)
