@@ -25,6 +25,8 @@ var pages = []struct {
 	{"docs/getting-started.md", false},
 	{"docs/api.md", true},
 	{"docs/flutter.md", true},
+	{"docs/accounts.md", true},
+	{"docs/operating-accounts.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},
 	{"docs/separate-services.md", false},
@@ -170,7 +172,7 @@ func (s *shell) command(ctx context.Context, text string) *exec.Cmd {
 func (s *shell) serve(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := s.command(ctx, "exec provisioner serve all --data-dir serving >serving.log 2>&1")
+	cmd := s.command(ctx, "exec provisioner serve all >serving.log 2>&1")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
