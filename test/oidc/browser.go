@@ -53,10 +53,7 @@ func (b *Browser) next(at string) string {
 	if strings.HasPrefix(at, b.provider.Issuer+"/auth?") {
 		at += "&login_hint=" + url.QueryEscape(b.person.Subject)
 	}
-	resp, err := b.client.Get(at)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	resp := b.Open(at)
 	defer resp.Body.Close()
 	location, err := resp.Location()
 	if err != nil {
@@ -64,4 +61,14 @@ func (b *Browser) next(at string) string {
 		b.t.Fatalf("%s answers %s and leads nowhere: %s", at, resp.Status, body)
 	}
 	return location.String()
+}
+
+// Open opens a URL and goes no further. The caller closes the body.
+func (b *Browser) Open(url string) *http.Response {
+	b.t.Helper()
+	resp, err := b.client.Get(url)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return resp
 }
