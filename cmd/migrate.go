@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/provisioner/provisioner/config"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/store"
 )
 
@@ -21,7 +22,7 @@ func newMigrate() *cobra.Command {
 AUTO_MIGRATE is false.`,
 	}
 	bindStoreFlags(c)
-	c.AddCommand(newMigrateUp(), newMigrateStatus())
+	c.AddCommand(newMigrateUp(), newMigrateStatus(), newMigrateAdopt())
 	return c
 }
 
@@ -99,4 +100,51 @@ func printMigrations(c *cobra.Command, steps []store.Migration, asJSON bool) err
 		return errSilent
 	}
 	return nil
+}
+
+func newMigrateAdopt() *cobra.Command {
+	var dryRun bool
+	c := &cobra.Command{
+		Use:   "adopt",
+		Short: "Make an existing Papyrus database provisioner's, in place",
+		Long: `Make an existing Papyrus database provisioner's, in place, in one transaction. Accounts, passwords, linked identities and live
+sessions go on, and tables that provisioner does not know stay as they are. What stands in the way is told at once, and then
+nothing is changed. Stop the Papyrus server and make a backup before.`,
+		Example: `  DATABASE_URL=postgres://papyrus@db/papyrus provisioner migrate adopt --dry-run
+  DATABASE_URL=postgres://papyrus@db/papyrus provisioner migrate adopt`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withStore(c, func(ctx context.Context, db *store.DB, cfg *config.Config) error {
+				done, err := db.Adopt(ctx, store.AdoptOptions{
+					Plan: cfg.Tiers[0].Name, DryRun: dryRun, Audit: audit.New(ctx, time.Now(), audit.DatabaseAdopted, ""),
+				})
+				if err != nil {
+					return err
+				}
+				return printAdoption(c, done, dryRun)
+			})
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "do it all, say what was done, then undo it")
+	return c
+}
+
+// printAdoption prints the SQL, and as comments in it what is for people.
+func printAdoption(c *cobra.Command, done store.Adoption, dryRun bool) error {
+	for _, statement := range done.Statements {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), statement+";"); err != nil {
+			return err
+		}
+	}
+	for _, remark := range done.Remarks {
+		if _, err := fmt.Fprintln(c.OutOrStdout(), "-- note:", remark); err != nil {
+			return err
+		}
+	}
+	outcome := "adopted"
+	if dryRun {
+		outcome = "nothing was changed; to be adopted are"
+	}
+	_, err := fmt.Fprintf(c.OutOrStdout(), "-- %s %d accounts and %d live sessions\n", outcome, done.Users, done.Sessions)
+	return err
 }

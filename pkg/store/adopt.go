@@ -65,27 +65,31 @@ func (db *DB) Adopt(ctx context.Context, o AdoptOptions) (Adoption, error) {
 	}
 	var done Adoption
 	err := db.withMigrationLock(ctx, func(conn *sql.Conn) (err error) {
-		state, err := stateOf(ctx, conn)
-		if err != nil {
-			return err
-		}
-		if state.migrated {
-			return ErrAdopted
-		}
-		if !state.accounts {
-			return &AdoptError{[]string{fmt.Sprintf("there is no table users in the schema %s: is it Papyrus's database?", state.schema)}}
-		}
-		defer func() { err = errors.Join(err, dropAdoptionSchema(ctx, conn)) }()
-		if err := db.buildSchema(ctx, conn); err != nil {
-			return err
-		}
-		done, err = db.adoptIn(ctx, conn, state.schema, o)
+		done, err = db.adoptOn(ctx, conn, o)
 		return err
 	})
-	if state, ok := errors.AsType[*pgconn.PgError](err); ok && state.Code == stateLockTimeout {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == stateLockTimeout {
 		return Adoption{}, fmt.Errorf("%w (%w)", errInUse, err)
 	}
 	return done, explain("adopt the database", err)
+}
+
+// adoptOn adopts the database of a connection that holds the lock of migrations.
+func (db *DB) adoptOn(ctx context.Context, conn *sql.Conn, o AdoptOptions) (done Adoption, err error) {
+	state, err := stateOf(ctx, conn)
+	switch {
+	case err != nil:
+		return Adoption{}, err
+	case state.migrated:
+		return Adoption{}, ErrAdopted
+	case !state.accounts:
+		return Adoption{}, &AdoptError{[]string{fmt.Sprintf("there is no table users in the schema %q: is it Papyrus's database?", state.schema)}}
+	}
+	defer func() { err = errors.Join(err, dropAdoptionSchema(ctx, conn)) }()
+	if err := db.buildSchema(ctx, conn); err != nil {
+		return Adoption{}, err
+	}
+	return db.adoptTables(ctx, conn, state.schema, o)
 }
 
 // refuseUnadopted returns ErrNotAdopted for a database that is to be adopted first. It waits for an adoption under way.
@@ -93,17 +97,17 @@ func (db *DB) refuseUnadopted(ctx context.Context) error {
 	if db.engine != Postgres {
 		return nil
 	}
-	state, err := databaseState{}, error(nil)
-	err = attempt(ctx, "look for accounts of another server", func(ctx context.Context) error {
+	var state databaseState
+	err := attempt(ctx, "look for accounts of another server", func(ctx context.Context) (err error) {
 		state, err = stateOf(ctx, db.read)
 		return err
 	})
-	if err != nil || state.migrated || !state.accounts {
+	if err != nil || !state.foreign() {
 		return err
 	}
 	return db.withMigrationLock(ctx, func(conn *sql.Conn) error {
 		state, err := stateOf(ctx, conn)
-		if err == nil && state.accounts && !state.migrated {
+		if err == nil && state.foreign() {
 			err = ErrNotAdopted
 		}
 		return err
@@ -140,10 +144,11 @@ type databaseState struct {
 	migrated bool   // by this program, or adopted
 }
 
-// querier is a *sql.DB, *sql.Conn or *sql.Tx.
+func (s databaseState) foreign() bool { return s.accounts && !s.migrated }
+
+// querier is a *sql.DB or *sql.Conn.
 type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // stateOf counts a table of versions that lists none as no migration: to ask for the status makes one.
@@ -207,8 +212,8 @@ func dropAdoptionSchema(ctx context.Context, conn *sql.Conn) error {
 	return err
 }
 
-// adoptIn adopts the tables of schema in one transaction.
-func (db *DB) adoptIn(ctx context.Context, conn *sql.Conn, schema string, o AdoptOptions) (Adoption, error) {
+// adoptTables adopts the tables of schema in one transaction.
+func (db *DB) adoptTables(ctx context.Context, conn *sql.Conn, schema string, o AdoptOptions) (Adoption, error) {
 	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return Adoption{}, err

@@ -37,14 +37,15 @@ var replacedTables = []string{"auth_exchange_codes", "goose_db_version"}
 // normalEmail is a user's address as this program writes it, in SQL (see account.NormalizeEmail).
 const normalEmail = `lower(btrim(primary_email, E' \t\n\v\f\r'))`
 
-// check looks for rows that are in the way.
-type check struct {
+// rowCheck looks for rows that are in the way.
+type rowCheck struct {
 	table    string
 	obstacle string // has one %s: what was found
 	query    string // returns one text for each thing found
 }
 
-var checks = []check{
+// rowChecks are those of tables that may be there.
+var rowChecks = []rowCheck{
 	{
 		"users", "%s have the same e-mail but for case and spaces around it: change or delete all but one",
 		`SELECT string_agg(user_id::text, ' and ' ORDER BY user_id::text) FROM users GROUP BY ` + normalEmail + ` HAVING count(*) > 1 ORDER BY 1`,
@@ -79,8 +80,8 @@ const (
 		WHERE k.contype = 'f' AND k.confrelid = $1::regclass AND a.attname = $2 AND NOT k.conrelid::regclass::text = ANY ($3) ORDER BY 1`
 )
 
-// missing returns what a Papyrus database has and this one does not.
-func missing(theirs catalog) []string {
+// lacking returns what a Papyrus database has and this one does not.
+func lacking(theirs catalog) []string {
 	var obstacles []string
 	for _, t := range papyrusTables {
 		if !theirs.has(t.name) {
@@ -123,7 +124,7 @@ func (a *adopter) otherKeys() []string {
 
 // obstacles returns all that is in the way of an adoption, of shapes and of rows.
 func (a *adopter) obstacles(ctx context.Context) ([]string, error) {
-	if lacks := missing(a.theirs); len(lacks) > 0 {
+	if lacks := lacking(a.theirs); len(lacks) > 0 {
 		return lacks, nil // nothing more can be asked of it
 	}
 	found := append(inTheWay(a.ours, a.theirs), a.otherKeys()...)
@@ -158,34 +159,43 @@ func obstacle(format string, found []string) []string {
 }
 
 // checks returns those of the tables that are there, and those that follow from the shape ours are to have.
-func (a *adopter) checks() []check {
-	var all []check
-	for _, c := range checks {
+func (a *adopter) checks() []rowCheck {
+	var all []rowCheck
+	for _, c := range rowChecks {
 		if a.theirs.has(c.table) {
 			all = append(all, c)
 		}
 	}
 	for _, table := range a.shared {
 		if table != "users" {
-			all = append(all, check{
+			all = append(all, rowCheck{
 				table, "%s rows of " + table + " belong to no user: delete them", fmt.Sprintf(countOrphans, table),
 			})
 		}
 	}
 	for _, ours := range a.ours.columns {
-		theirs, exists := a.theirs.column(ours.table, ours.name)
-		if !exists || !slices.Contains(a.shared, ours.table) {
-			continue
-		}
-		name := ours.table + "." + ours.name
-		if ours.notNull && !theirs.notNull && a.filling(ours) == "" {
-			all = append(all, check{ours.table, "%s rows have no " + name + ": delete them, or give them one", fmt.Sprintf(countNulls, ours.table, ours.name)})
-		}
-		if ours.kind == "uuid" && theirs.kind != "uuid" {
-			all = append(all, check{ours.table, "%s rows have a " + name + " that is no UUID: change or delete them", fmt.Sprintf(countNoUUIDs, ours.table, ours.name)})
-		}
+		all = append(all, a.columnChecks(ours)...)
 	}
 	return all
+}
+
+// columnChecks returns those of a column that is to have a value, or to be an id.
+func (a *adopter) columnChecks(ours pgColumn) []rowCheck {
+	theirs, exists := a.theirs.column(ours.table, ours.name)
+	if !exists || !slices.Contains(a.shared, ours.table) {
+		return nil
+	}
+	var checks []rowCheck
+	rows := "%s rows of " + ours.table
+	if ours.notNull && !theirs.notNull && a.filling(ours) == "" {
+		empty := rows + " have no " + ours.name + ": delete them, or give them one"
+		checks = append(checks, rowCheck{ours.table, empty, fmt.Sprintf(countNulls, ours.table, ours.name)})
+	}
+	if ours.kind == "uuid" && theirs.kind != "uuid" {
+		other := rows + " have no UUID as their " + ours.name + ": change or delete them"
+		checks = append(checks, rowCheck{ours.table, other, fmt.Sprintf(countNoUUIDs, ours.table, ours.name)})
+	}
+	return checks
 }
 
 // boundTo returns what does not let a column have another type.

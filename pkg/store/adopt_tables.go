@@ -101,6 +101,10 @@ func (a *adopter) move(ctx context.Context) error {
 			}
 		}
 	}
+	owner, err := a.owner(ctx)
+	if err != nil {
+		return err
+	}
 	for _, name := range a.ours.tables() {
 		if slices.Contains(a.shared, name) {
 			continue
@@ -108,8 +112,21 @@ func (a *adopter) move(ctx context.Context) error {
 		if err := a.run(ctx, `ALTER TABLE %s.%s SET SCHEMA %s`, adoptionSchema, quote(name), quote(a.schema)); err != nil {
 			return err
 		}
+		if owner == "" {
+			continue
+		}
+		if err := a.run(ctx, `ALTER TABLE %s OWNER TO %s`, quote(name), quote(owner)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// owner returns whose the tables of Papyrus are, "" if the role of the connection's: an administrator may adopt for the role of
+// the services.
+func (a *adopter) owner(ctx context.Context) (string, error) {
+	const query = `SELECT CASE WHEN tableowner = current_user THEN '' ELSE tableowner END FROM pg_tables WHERE schemaname = $1 AND tablename = 'users'`
+	return scanString(a.tx.QueryRowContext(ctx, query, a.schema))
 }
 
 // loosen drops the constraints of theirs that would refuse what this program writes, all but keys that are the same; these get

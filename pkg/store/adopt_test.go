@@ -198,6 +198,24 @@ func TestAdoptKeepsWhatIsTheirs(t *testing.T) {
 	}
 }
 
+func TestAdoptByAnAdministrator(t *testing.T) {
+	p := newPapyrus(t, "schema.sql", "rows.sql")
+	role := "papyrus_" + mustParse(t, p.url).Path[1:] // roles are the server's
+	p.mustExec(t, `CREATE ROLE `+role)
+	for _, table := range p.mustList(t, `SELECT tablename FROM pg_tables WHERE schemaname = 'public'`) {
+		p.mustExec(t, `ALTER TABLE `+table+` OWNER TO `+role)
+	}
+	t.Cleanup(func() {
+		if _, err := p.ExecContext(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+` CASCADE; DROP ROLE `+role); err != nil {
+			t.Error(err)
+		}
+	})
+	p.adopt(t)
+	if diff := cmp.Diff([]string{role}, p.mustList(t, `SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'`)); diff != "" {
+		t.Errorf("owners (-want +got):\n%s", diff)
+	}
+}
+
 func TestAdoptedRows(t *testing.T) {
 	p := newPapyrus(t, "schema.sql", "rows.sql")
 	db := p.open(t)
@@ -271,7 +289,7 @@ func accounts(t testing.TB, db *store.DB) *account.Service {
 	log := slog.New(slog.DiscardHandler)
 	return account.New(account.Config{
 		Store: db, Hasher: password.NewHasher(password.OWASP, 0), Policy: password.NewPolicy(false), Sessions: sessions(t, db),
-		Tokens: token.NewAccessIssuer(keys, "https://papyrus.example.com/auth/v1", time.Hour, time.Now),
+		Tokens:   token.NewAccessIssuer(keys, "https://papyrus.example.com/auth/v1", time.Hour, time.Now),
 		Refusals: audit.NewRefusals(db, log), Plan: "new", Now: time.Now, Log: log,
 	})
 }
@@ -403,25 +421,33 @@ func TestObstacles(t *testing.T) {
 	for _, tt := range []struct {
 		name, before, want string
 	}{
-		{"e-mails that differ in case", user + `('a0000000-0000-4000-8000-000000000009', 'Twin', 'READER@example.com', true, 'en')`,
-			adoptedReader + " and a0000000-0000-4000-8000-000000000009 have the same e-mail"},
+		{
+			"e-mails that differ in case", user + `('a0000000-0000-4000-8000-000000000009', 'Twin', 'READER@example.com', true, 'en')`,
+			adoptedReader + " and a0000000-0000-4000-8000-000000000009 have the same e-mail",
+		},
 		{"an empty e-mail", user + `('a0000000-0000-4000-8000-000000000009', 'Nobody', ' ', true, 'en')`, "1 rows of users have an empty e-mail"},
 		{"an orphan", `ALTER TABLE auth_sessions DROP CONSTRAINT fk_auth_sessions_user_id_users;
 			UPDATE auth_sessions SET user_id = gen_random_uuid() WHERE client_type = 'web'`, "2 rows of auth_sessions belong to no user"},
-		{"a hash of another kind", `UPDATE password_credentials SET password_hash = 'pbkdf2_sha256$1$x$y' WHERE user_id = '` + adoptedReader + `'`,
-			"1 rows of password_credentials have a hash that is neither"},
+		{
+			"a hash of another kind", `UPDATE password_credentials SET password_hash = 'pbkdf2_sha256$1$x$y' WHERE user_id = '` + adoptedReader + `'`,
+			"1 rows of password_credentials have a hash that is neither",
+		},
 		{"one identity of two users", `ALTER TABLE user_identities DROP CONSTRAINT uq_user_identities_provider_provider_subject;
 			UPDATE user_identities SET provider_subject = 'x'`, "b0000000-0000-4000-8000-000000000001 and b0000000-0000-4000-8000-000000000002 have the same provider"},
-		{"no time of expiry", `ALTER TABLE auth_sessions ALTER expires_at DROP NOT NULL; UPDATE auth_sessions SET expires_at = NULL`,
-			"4 rows have no auth_sessions.expires_at"},
+		{
+			"no time of expiry", `ALTER TABLE auth_sessions ALTER expires_at DROP NOT NULL; UPDATE auth_sessions SET expires_at = NULL`,
+			"4 rows of auth_sessions have no expires_at",
+		},
 		{"an id that is no UUID", `ALTER TABLE auth_sessions ALTER session_id TYPE text;
-			UPDATE auth_sessions SET session_id = 'one' WHERE session_id LIKE '%1'`, "1 rows have a auth_sessions.session_id that is no UUID"},
+			UPDATE auth_sessions SET session_id = 'one' WHERE session_id LIKE '%1'`, "1 rows of auth_sessions have no UUID as their session_id"},
 		{"a missing table", `DROP TABLE auth_sessions`, "there is no table auth_sessions"},
 		{"a missing column", `ALTER TABLE auth_sessions DROP refresh_token_hash`, "the table auth_sessions has no column refresh_token_hash"},
-		{"no accounts", `DROP TABLE users CASCADE`, "there is no table users in the schema public"},
+		{"no accounts", `DROP TABLE users CASCADE`, "there is no table users in the schema \"public\""},
 		{"a table of the same name", `CREATE TABLE events (id int)`, "a table events is in the way"},
-		{"another primary key", `ALTER TABLE password_credentials DROP CONSTRAINT pk_password_credentials, ADD id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY`,
-			"the table password_credentials has another primary key"},
+		{
+			"another primary key", `ALTER TABLE password_credentials DROP CONSTRAINT pk_password_credentials, ADD id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY`,
+			"the table password_credentials has another primary key",
+		},
 		{"a view", `CREATE VIEW newsletter AS SELECT primary_email FROM users`, "users.primary_email becomes text, but newsletter reads it"},
 		{"a foreign key on what changes", `ALTER TABLE auth_sessions ALTER session_id TYPE varchar(36);
 			CREATE TABLE pushes (session_id varchar(36) CONSTRAINT fk_pushes REFERENCES auth_sessions)`, "pushes (fk_pushes) refers to it"},
