@@ -29,6 +29,7 @@ var pages = []struct {
 	{"docs/operating-accounts.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},
+	{"docs/adopting-papyrus.md", false},
 	{"docs/separate-services.md", false},
 }
 
