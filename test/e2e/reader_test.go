@@ -57,8 +57,7 @@ type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	User    struct {
-		ID            string `json:"user_id"`
-		EmailVerified bool   `json:"email_verified"`
+		ID string `json:"user_id"`
 	} `json:"user"`
 }
 

@@ -155,7 +155,7 @@ func (r *reader) keyID(papyrus string) string {
 // TestRevocationWithoutListener takes from a replica the connection on which it hears of revocations. What is revoked at the other
 // is refused all the same: while it does not hear, it asks the database every time.
 func TestRevocationWithoutListener(t *testing.T) {
-	const rounds, noticed = 20, 5 * time.Second // contract: how old an answer may be at most
+	const rounds, noticed = 20, 4 * time.Second // the replica asks for a sign of life after 1 s of silence, and waits 2 s for it
 	database := newPostgres(t).NewDatabase()
 	board := newSwitchboard(t, database)
 	_, papyri := accountsOnPostgres(t, database, board.url)
@@ -173,24 +173,31 @@ func TestRevocationWithoutListener(t *testing.T) {
 		return use
 	}
 
-	board.hear()
-	board.deafen()
-	for range rounds {
-		if got := revoked()(); got != "401 SESSION_REVOKED" {
-			t.Errorf("without a listening connection, the first answer after the revocation: %s", got)
+	immediately := func(while string) {
+		t.Helper()
+		stale := 0
+		for range rounds {
+			if got := revoked()(); got != "401 SESSION_REVOKED" {
+				stale++
+			}
+		}
+		t.Logf("%s: %d sessions ended, %d first answers afterwards were stale", while, rounds, stale)
+		if stale > 0 {
+			t.Errorf("%s, %d of %d sessions still worked after their end", while, stale, rounds)
 		}
 	}
+
+	board.hear()
+	board.deafen()
+	immediately("without a listening connection")
 	board.hear()
 	awaitEnd(t, revoked(), "401 SESSION_REVOKED", revocationBound)
 
-	began := time.Now()
 	board.mute()
-	took := time.Since(began)
-	t.Logf("a listening connection that is silent without having ended is given up after %v", took.Round(time.Millisecond))
-	if took > noticed {
-		t.Errorf("it is given up after %v, want %v", took, noticed)
-	}
-	if got := revoked()(); got != "401 SESSION_REVOKED" {
-		t.Errorf("after that, the first answer after the revocation: %s", got)
-	}
+	<-time.After(noticed) // what is promised
+	immediately("over a listening connection that is silent without having ended")
+	began := time.Now()
+	board.hear()
+	t.Logf("it is replaced after %v more", time.Since(began).Round(time.Millisecond))
+	awaitEnd(t, revoked(), "401 SESSION_REVOKED", revocationBound)
 }

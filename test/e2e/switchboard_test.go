@@ -105,23 +105,25 @@ func (s *switchboard) isMuted(conn net.Conn) bool {
 // deafen ends the listening connection and refuses others, and returns when the replica has noticed: it tries again.
 func (s *switchboard) deafen() {
 	s.t.Helper()
-	s.refuse(func(listener net.Conn) { _ = listener.Close() })
-}
-
-// mute lets nothing pass any more over the listening connection, which stays open, refuses others, and returns when the replica has
-// noticed.
-func (s *switchboard) mute() {
-	s.t.Helper()
-	s.refuse(func(listener net.Conn) { s.muted = listener })
-}
-
-func (s *switchboard) refuse(end func(listener net.Conn)) {
-	s.t.Helper()
-	s.mu.Lock()
-	end(s.listener)
-	s.deaf, s.refused, s.listener = true, 0, nil
-	s.mu.Unlock()
+	_ = s.refuse().Close()
 	eventually(s.t, "the replica tries to listen again", s.asks(func() bool { return s.refused > 0 }))
+}
+
+// mute lets nothing pass any more over the listening connection, which stays open, and refuses others.
+func (s *switchboard) mute() {
+	listener := s.refuse()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.muted = listener
+}
+
+// refuse lets nobody listen any more but who does, whose connection it returns.
+func (s *switchboard) refuse() net.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	listener := s.listener
+	s.deaf, s.refused, s.listener = true, 0, nil
+	return listener
 }
 
 // hear lets the replica listen again, and returns when it does.
