@@ -25,6 +25,7 @@ var pages = []struct {
 	{"docs/getting-started.md", false},
 	{"docs/api.md", true},
 	{"docs/flutter.md", true},
+	{"docs/forward-auth.md", true},
 	{"docs/accounts.md", true},
 	{"docs/operating-accounts.md", true},
 	{"docs/signing.md", false},
