@@ -3,6 +3,7 @@ package cmd
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,7 +130,7 @@ func (s *services) providerFlow() (*oidc.Flow, error) {
 	if p.ClientID == "" {
 		return nil, nil //nolint:nilnil // no provider is no fault
 	}
-	allowed := append(builtInRedirects[:len(builtInRedirects):len(builtInRedirects)], p.Redirects...)
+	allowed := slices.Concat(builtInRedirects, p.Redirects)
 	for _, origin := range s.cfg.Origins.Papyrus {
 		if !strings.Contains(origin, "*") { // who owns one label of a wildcard does not own the others
 			allowed = append(allowed, origin+"/auth/callback")

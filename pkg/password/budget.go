@@ -25,7 +25,7 @@ func budget(p Params, processors int, limit uint64) int64 {
 	one := int64(p.Memory)
 	all := one * int64(processors)
 	if limit > 0 {
-		all = min(all, int64(limit/shareOfContainer>>10)) //nolint:gosec // G115: KiB of memory fit
+		all = min(all, int64(limit/shareOfContainer>>10))
 	}
 	return max(one, all)
 }
