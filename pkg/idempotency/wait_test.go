@@ -50,7 +50,7 @@ func TestBusyClaimIsPolledToTheDeadline(t *testing.T) {
 func TestBusyClaimThatGetsItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sealer := newSealer(t)
-		sealed, err := sealer.Seal(mint, []byte("theirs"))
+		sealed, err := sealer.Seal([]byte("theirs"), mint.What())
 		if err != nil {
 			t.Fatal(err)
 		}
