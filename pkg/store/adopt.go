@@ -17,7 +17,7 @@ import (
 )
 
 // ErrAdopted is returned for a database that is this program's already.
-var ErrAdopted = errors.New("the database is provisioner's already: there is nothing to adopt")
+var ErrAdopted = errors.New("it is provisioner's already: there is nothing to adopt")
 
 // ErrNotAdopted is returned by [DB.Migrate] for a database that another server's accounts are in.
 var ErrNotAdopted = errors.New("the database has a table users that is not provisioner's: " +
@@ -35,7 +35,7 @@ type AdoptError struct {
 
 // Error implements error, with a line for each obstacle.
 func (e *AdoptError) Error() string {
-	return "the database cannot be adopted, and nothing was changed:\n  " + strings.Join(e.Obstacles, "\n  ")
+	return "nothing was changed, because\n  " + strings.Join(e.Obstacles, "\n  ")
 }
 
 // AdoptOptions says how to adopt a database.
