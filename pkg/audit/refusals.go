@@ -36,10 +36,15 @@ func (r *Refusals) Add(e Entry) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.count(e, 1)
+}
+
+// count adds to what is pending, with the lock held.
+func (r *Refusals) count(e Entry, n int) {
 	if _, known := r.pending[e]; !known && len(r.pending) >= maxRefusals {
 		e = Entry{At: e.At, Kind: RefusalsOverflow}
 	}
-	r.pending[e]++
+	r.pending[e] += n
 }
 
 // Run writes what was collected, from time to time and at last when ctx ends.
@@ -81,12 +86,14 @@ func (r *Refusals) Flush(ctx context.Context) {
 	}
 }
 
+// report logs the first of several failures.
 func (r *Refusals) report(ctx context.Context, err error) {
-	if failing := err != nil; failing != r.failing {
-		r.failing = failing
-		if failing {
-			r.log.WarnContext(ctx, "refusals not audited, they wait in memory", "err", err)
-		}
+	r.mu.Lock()
+	news := err != nil && !r.failing
+	r.failing = err != nil
+	r.mu.Unlock()
+	if news {
+		r.log.WarnContext(ctx, "refusals not audited, they wait in memory", "err", err)
 	}
 }
 
@@ -94,9 +101,6 @@ func (r *Refusals) putBack(batch map[Entry]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for e, n := range batch {
-		if _, known := r.pending[e]; !known && len(r.pending) >= maxRefusals {
-			e = Entry{At: e.At, Kind: RefusalsOverflow}
-		}
-		r.pending[e] += n
+		r.count(e, n)
 	}
 }

@@ -35,6 +35,7 @@ const (
 	ResendVerification Bucket = "resend-verification"
 	ForgotPassword     Bucket = "forgot-password"
 	ResetPassword      Bucket = "reset-password"
+	RotateKey          Bucket = "rotate-key"
 	Send               Bucket = "send"
 )
 

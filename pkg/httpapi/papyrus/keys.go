@@ -12,6 +12,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/apikey"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/provision"
+	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
 
 // What a refusal says of the fields of keys.
@@ -98,7 +99,7 @@ type rotatedKey struct {
 
 // rotateKey serves POST /v1/keys/{key_id}/rotate: {grace_seconds?}, for which the old key still works, by default 0, to 200
 // {token, key_id, prefix, tier}, and the same answer for the same Idempotency-Key. Codes: VALIDATION_ERROR, NOT_FOUND for what
-// is no key of the user, CONFLICT for one that works no more or was rotated before, or an Idempotency-Key of another request.
+// is no key of the user, CONFLICT for one that works no more or was rotated before, or an Idempotency-Key of another request, RATE_LIMITED.
 func (a api) rotateKey(c echo.Context, who account.Principal) error {
 	f, err := a.optionalForm(c)
 	if err != nil {
@@ -109,6 +110,9 @@ func (a api) rotateKey(c echo.Context, who account.Principal) error {
 		f.refuse(idempotencyKey, notIntent)
 	}
 	if err := f.refusal(); err != nil {
+		return err
+	}
+	if err := a.attempts.Admit(c, ratelimit.RotateKey); err != nil {
 		return err
 	}
 	made, err := a.Keys.Rotate(c.Request().Context(), apikey.Rotation{
