@@ -16,7 +16,6 @@ import (
 
 const (
 	appRedirect = "papyrus://auth/callback"
-	webOrigin   = "https://app.example.com"
 
 	verifier  = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // RFC 7636, appendix B
 	challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -166,25 +165,25 @@ const (
 
 // TestProviderRefusesForeignRedirects begins sign-ins that would end elsewhere than in an app that is allowed.
 func TestProviderRefusesForeignRedirects(t *testing.T) {
-	in := withProvider(t, webOrigin)
+	in := withProvider(t, app)
 	r := register(t, in.papyrus.url("papyrus"))
 	for _, tt := range []struct{ name, redirect string }{
 		{"http://good@evil/", "http://good@evil/"},
-		{"an allowed origin as the user of another host", webOrigin + "@evil.example.com/auth/callback"},
+		{"an allowed origin as the user of another host", app + "@evil.example.com/auth/callback"},
 		{"an allowed host as the user, with a path", "https://app.example.com:443@evil.example.com/auth/callback"},
 		{"a backslash before the host", `https://evil.example.com\@app.example.com/auth/callback`},
-		{"another path", webOrigin + "/auth/callback/../../steal"},
-		{"a longer path", webOrigin + "/auth/callback/x"},
-		{"an encoded slash", webOrigin + "/auth%2Fcallback"},
-		{"the root", webOrigin + "/"},
+		{"another path", app + "/auth/callback/../../steal"},
+		{"a longer path", app + "/auth/callback/x"},
+		{"an encoded slash", app + "/auth%2Fcallback"},
+		{"the root", app + "/"},
 		{"another scheme", "http://app.example.com/auth/callback"},
 		{"a scheme that runs", "javascript://app.example.com/auth/callback"},
 		{"the scheme of another app", "papyrus2://auth/callback"},
-		{"another port", webOrigin + ":8443/auth/callback"},
+		{"another port", app + ":8443/auth/callback"},
 		{"a sub-domain", "https://evil.app.example.com/auth/callback"},
 		{"a longer host", "https://app.example.com.evil.example.com/auth/callback"},
-		{"a query of its own", webOrigin + "/auth/callback?next=https://evil.example.com"},
-		{"a fragment", webOrigin + "/auth/callback#"},
+		{"a query of its own", app + "/auth/callback?next=https://evil.example.com"},
+		{"a fragment", app + "/auth/callback#"},
 		{"upper case", "HTTPS://APP.EXAMPLE.COM/auth/callback"},
 		{"a path without a scheme", "//app.example.com/auth/callback"},
 		{"none", ""},
@@ -209,7 +208,7 @@ func TestProviderRefusesForeignRedirects(t *testing.T) {
 
 // TestProviderRefusesForeignCallbacks brings back from the provider what this browser did not set out with.
 func TestProviderRefusesForeignCallbacks(t *testing.T) {
-	in := withProvider(t, webOrigin)
+	in := withProvider(t, app)
 	stranger := in.provider.NewBrowser(t, oidctest.Reader)
 
 	t.Run("a replayed state", func(t *testing.T) {
@@ -249,7 +248,7 @@ func TestProviderRefusesForeignCallbacks(t *testing.T) {
 
 // TestProviderRefusesCodes exchanges codes of real sign-ins that are not good for it.
 func TestProviderRefusesCodes(t *testing.T) {
-	in := withProvider(t, webOrigin)
+	in := withProvider(t, app)
 	owner, other := register(t, in.papyrus.url("papyrus")), register(t, in.papyrus.url("papyrus"))
 	const exchangeCode, complete = "/v1/auth/exchange-code", "/v1/auth/link/google/complete"
 
@@ -301,7 +300,7 @@ func TestProviderRefusesCodes(t *testing.T) {
 
 // TestProviderNeverLinksByEmail signs in at the provider with the address of somebody else's account.
 func TestProviderNeverLinksByEmail(t *testing.T) {
-	in := withProvider(t, webOrigin)
+	in := withProvider(t, app)
 	squatter := &reader{t: t, email: oidctest.Reader.Email, password: newSecret("password")}
 	squatter.take(in.post("/v1/auth/register", squatter.registration(), nil), http.StatusCreated)
 	for _, who := range []oidctest.Person{oidctest.Reader, oidctest.Namesake} {
@@ -324,7 +323,7 @@ func TestProviderNeverLinksByEmail(t *testing.T) {
 
 // TestProviderAccountsHaveNoPassword is the life of an account that was made by a sign-in at the provider.
 func TestProviderAccountsHaveNoPassword(t *testing.T) {
-	in := withProvider(t, webOrigin)
+	in := withProvider(t, app)
 	papyrus := in.papyrus.url("papyrus")
 	signIn := func() *reader {
 		r := &reader{t: t, email: oidctest.Reader.Email, password: newSecret("password")}
