@@ -18,17 +18,17 @@ const (
 		created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9)
 		ON CONFLICT (lower(primary_email)) DO NOTHING`
 
-	userColumns = `users.user_id, users.primary_email, users.primary_email_verified, users.display_name, coalesce(users.avatar_url, ''), users.plan,
-		users.created_at, users.last_login_at, users.disabled_at`
+	userColumns = `users.user_id, users.primary_email, users.primary_email_verified, users.display_name,
+		coalesce(users.avatar_url, ''), users.plan, users.created_at, users.last_login_at, users.disabled_at`
 	selectUsers = `SELECT ` + userColumns + ` FROM users`
-	userByID    = selectUsers + ` WHERE users.user_id = $1`
-	userByEmail = selectUsers + ` WHERE lower(users.primary_email) = $1`
-	usersAfter  = selectUsers + ` WHERE (users.created_at, users.user_id) > ($1, $2) ORDER BY users.created_at, users.user_id LIMIT $3`
-	firstUsers  = selectUsers + ` ORDER BY users.created_at, users.user_id LIMIT $1`
+	userByID    = selectUsers + ` WHERE user_id = $1`
+	userByEmail = selectUsers + ` WHERE lower(primary_email) = $1`
+	usersAfter  = selectUsers + ` WHERE (created_at, user_id) > ($1, $2) ORDER BY created_at, user_id LIMIT $3`
+	firstUsers  = selectUsers + ` ORDER BY created_at, user_id LIMIT $1`
 
 	updateLogin   = `UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND disabled_at IS NULL`
-	updateProfile = `UPDATE users SET display_name = coalesce($2, users.display_name),
-		avatar_url = nullif(coalesce($3, users.avatar_url, ''), '') WHERE users.user_id = $1 RETURNING ` + userColumns
+	updateProfile = `UPDATE users SET display_name = coalesce($2, display_name),
+		avatar_url = nullif(coalesce($3, avatar_url, ''), '') WHERE user_id = $1 RETURNING ` + userColumns
 	updatePlan     = `UPDATE users SET plan = $2 WHERE user_id = $1`
 	updateDisabled = `UPDATE users SET disabled_at = $2 WHERE user_id = $1`
 	deleteUser     = `DELETE FROM users WHERE user_id = $1 RETURNING primary_email`
@@ -211,7 +211,7 @@ func (db *DB) SetPlan(ctx context.Context, userID, plan string, set audit.Entry)
 		}
 		return db.record(ctx, tx, set, userID, "", "")
 	})
-	return db.tell(err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
 }
 
 // SetDisabled implements [account.Store].
@@ -230,7 +230,7 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, at time.Time, set 
 		}
 		return db.record(ctx, tx, set, userID, "", "")
 	})
-	return db.tell(err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
 }
 
 // DeleteUser implements [account.Store]. What refers to the account goes with its row; what names it by text goes here.
@@ -259,5 +259,5 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, deleted audit.Entry
 		}
 		return nil
 	})
-	return db.tell(err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
 }

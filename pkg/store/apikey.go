@@ -151,7 +151,7 @@ func (db *DB) RotateKey(
 		}
 		return db.record(ctx, tx, rotated, k.UserID, "", old)
 	})
-	return kept, db.tell(err, ended...)
+	return kept, db.tell(ctx, err, ended...)
 }
 
 // replaceKey puts k in the place of key old, and returns the id of the key that old had replaced, if that one still lived. The
@@ -243,7 +243,7 @@ func (db *DB) RevokeKey(ctx context.Context, userID, id string, revoked audit.En
 	if errors.Is(err, sql.ErrNoRows) {
 		return apikey.ErrNotFound
 	}
-	return db.tell(err, revocation.Notice{Kind: revocation.Key, ID: id})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.Key, ID: id})
 }
 
 // KeysUsed implements [apikey.Store].

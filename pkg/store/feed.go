@@ -44,7 +44,7 @@ func (f *feed) deliver(n revocation.Notice) {
 
 // tell gives notices of a change that ended with err, if it was made: to this process before it returns, to others soon. It
 // returns err.
-func (db *DB) tell(err error, notices ...revocation.Notice) error {
+func (db *DB) tell(ctx context.Context, err error, notices ...revocation.Notice) error {
 	if err != nil {
 		return err
 	}
@@ -52,13 +52,14 @@ func (db *DB) tell(err error, notices ...revocation.Notice) error {
 		db.deliver(n)
 	}
 	if db.notifier != nil {
-		db.notifier.add(notices...)
+		db.notifier.add(ctx, notices...)
 	}
 	return nil
 }
 
 // Watch delivers notices of other processes to the subscribers until ctx ends, then it returns nil. While the database is away it
-// tries on. Whenever notices may have been missed it delivers the zero one first.
+// tries on. Whenever notices may have been missed it delivers the zero one first. On Postgres it takes a connection of its own, which
+// must lead to the server itself and not to a pooler of transactions.
 func (db *DB) Watch(ctx context.Context) error {
 	for pause := minListenPause; ; pause = min(2*pause, maxListenPause) {
 		_ = db.listen(ctx, func() { // why it ended is what every other operation reports

@@ -63,10 +63,10 @@ func TestNotifier(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &wire{open: make(chan struct{})}
 				n := newNotifier(w.send)
-				n.add(noticeOfSession(0))
+				n.add(t.Context(), noticeOfSession(0))
 				synctest.Wait()
 				for i := range row.pending {
-					n.add(noticeOfSession(i), noticeOfSession(i))
+					n.add(t.Context(), noticeOfSession(i), noticeOfSession(i))
 				}
 				close(w.open)
 				n.close()
@@ -93,7 +93,7 @@ func TestNotifierOutage(t *testing.T) {
 		close(w.open)
 		w.setBroken(true)
 		n := newNotifier(w.send)
-		n.add(noticeOfSession(1))
+		n.add(t.Context(), noticeOfSession(1))
 		time.Sleep(notifyWithin - time.Second)
 		w.setBroken(false)
 		n.close()
@@ -104,7 +104,7 @@ func TestNotifierOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{} // nothing passes
 		n := newNotifier(w.send)
-		n.add(noticeOfSession(1))
+		n.add(t.Context(), noticeOfSession(1))
 		start := time.Now()
 		n.close()
 		if took := time.Since(start); took > notifyWithin {

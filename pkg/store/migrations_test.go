@@ -150,9 +150,11 @@ func asVersion1(t *testing.T, db *DB, n string) {
 			created_at, last_login_at, disabled_at) VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9)
 			ON CONFLICT (lower(primary_email)) DO NOTHING`, []any{id, n + "@example.com", false, "r", "", "new", now, nil, nil}},
 		{`INSERT INTO password_credentials (user_id, password_hash, password_changed_at) VALUES ($1, $2, $3)`, []any{id, "hash", now}},
-		{`INSERT INTO auth_sessions (session_id, user_id, counter, client_type, device_label,
+		{
+			`INSERT INTO auth_sessions (session_id, user_id, counter, client_type, device_label,
 			created_at, last_seen_at, expires_at, ends_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-			[]any{id, id, 0, "web", "", now, now, later, later, nil}},
+			[]any{id, id, 0, "web", "", now, now, later, later, nil},
+		},
 		{`INSERT INTO api_keys (key_id, user_id, name, prefix, hash, tier, created_at, last_used_at, expires_at, revoked_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, []any{id, id, "k", "obtk_abc", hash[:], "new", now, nil, nil, nil}},
 		{`UPDATE users SET last_login_at = $2 WHERE user_id = $1`, []any{id, now}},

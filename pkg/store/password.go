@@ -103,7 +103,7 @@ func (db *DB) ChangePassword(ctx context.Context, userID, old, replacement, keep
 	if isOrphan(err) {
 		return account.ErrChanged
 	}
-	return db.tell(err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
 }
 
 // revokeBut revokes the sessions of a user but keep, and takes the codes that more could begin with.
@@ -191,7 +191,7 @@ func (db *DB) ResetPassword(ctx context.Context, hash [sha256.Size]byte, passwor
 		}
 		return db.record(ctx, tx, reset, userID, "", "")
 	})
-	return db.tell(err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
 }
 
 // disownStrangers notes that the e-mail of an account is verified. If it was not before, the account may have been made by

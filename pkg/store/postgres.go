@@ -55,11 +55,13 @@ func openPostgres(url secret.Text) (*DB, error) {
 		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
 	}
 	db.notifier = newNotifier(func(ctx context.Context, payload string) error {
-		_, err := pool.ExecContext(ctx, notify, payload)
-		return err
+		return within(ctx, aliveWithin, func(ctx context.Context) error {
+			_, err := pool.ExecContext(ctx, notify, payload)
+			return err
+		})
 	})
 	db.listen = func(ctx context.Context, established func()) error {
-		return db.listenTo(ctx, config.ConnConfig.Copy(), established)
+		return db.listenTo(ctx, config.Copy(), established)
 	}
 	return db, nil
 }

@@ -28,22 +28,23 @@ const (
 // notifier brings notices to other replicas, after the transactions that they tell of: what has piled up while one message was on
 // its way goes into the next. It has a goroutine only while it has something to send.
 type notifier struct {
-	send   func(ctx context.Context, payload string) error
-	ctx    context.Context //nolint:containedctx // ends with close
-	cancel context.CancelFunc
-
-	mu      sync.Mutex
-	pending map[revocation.Notice]bool
-	idle    chan struct{} // closed when the goroutine has ended; nil while there is none
+	send     func(ctx context.Context, payload string) error
+	giveUp   func()
+	givenUp  chan struct{}
+	mu       sync.Mutex
+	pending  map[revocation.Notice]bool
+	finished chan struct{} // closed when the goroutine has ended; nil while there is none
 }
 
 func newNotifier(send func(ctx context.Context, payload string) error) *notifier {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &notifier{send: send, ctx: ctx, cancel: cancel, pending: make(map[revocation.Notice]bool)}
+	givenUp := make(chan struct{})
+	return &notifier{
+		send: send, giveUp: sync.OnceFunc(func() { close(givenUp) }), givenUp: givenUp, pending: make(map[revocation.Notice]bool),
+	}
 }
 
-// add has notices sent. It does not wait for that.
-func (n *notifier) add(notices ...revocation.Notice) {
+// add has notices sent. It does not wait for that, nor does the end of ctx prevent it.
+func (n *notifier) add(ctx context.Context, notices ...revocation.Notice) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, notice := range notices {
@@ -53,20 +54,20 @@ func (n *notifier) add(notices ...revocation.Notice) {
 		clear(n.pending)
 		n.pending[revocation.Notice{}] = true
 	}
-	if n.idle == nil && len(n.pending) > 0 {
-		n.idle = make(chan struct{})
-		go n.run(n.idle)
+	if n.finished == nil && len(n.pending) > 0 {
+		n.finished = make(chan struct{})
+		go n.run(context.WithoutCancel(ctx), n.finished)
 	}
 }
 
-func (n *notifier) run(idle chan struct{}) {
-	defer close(idle)
+func (n *notifier) run(ctx context.Context, finished chan struct{}) {
+	defer close(finished)
 	for {
 		payload, more := n.take()
 		if !more {
 			return
 		}
-		n.deliver(payload)
+		n.deliver(ctx, payload)
 	}
 }
 
@@ -75,7 +76,7 @@ func (n *notifier) take() (payload string, more bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.pending) == 0 {
-		n.idle = nil
+		n.finished = nil
 		return "", false
 	}
 	payload = encodeNotices(n.pending)
@@ -85,32 +86,33 @@ func (n *notifier) take() (payload string, more bool) {
 
 // deliver sends one message. While the server is away it tries on for a while: whoever listens to it has lost it too, and forgets
 // everything when it is back.
-func (n *notifier) deliver(payload string) {
-	ctx, cancel := context.WithTimeout(n.ctx, notifyWithin)
+func (n *notifier) deliver(ctx context.Context, payload string) {
+	ctx, cancel := context.WithTimeout(ctx, notifyWithin)
 	defer cancel()
 	for n.send(ctx, payload) != nil {
 		select {
 		case <-ctx.Done():
+			return
+		case <-n.givenUp:
 			return
 		case <-time.After(notifyPause):
 		}
 	}
 }
 
-// close waits until everything is sent or given up.
+// close waits until everything is sent, or has been tried for long enough.
 func (n *notifier) close() {
-	defer n.cancel()
 	n.mu.Lock()
-	idle := n.idle
+	finished := n.finished
 	n.mu.Unlock()
-	if idle == nil {
+	if finished == nil {
 		return
 	}
 	select {
-	case <-idle:
+	case <-finished:
 	case <-time.After(notifyWithin):
-		n.cancel()
-		<-idle
+		n.giveUp()
+		<-finished
 	}
 }
 

@@ -83,7 +83,7 @@ func (db *DB) LiveSessions(ctx context.Context, userID string, now time.Time) ([
 	return list(ctx, db, "list sessions", scanSession, liveSessions, userID, db.at(now))
 }
 
-// Rotate implements [session.Store]. The current token costs one statement, any other a transaction besides.
+// Rotate implements [session.Store]. The current token costs one statement, its predecessor another that locks nothing.
 func (db *DB) Rotate(
 	ctx context.Context, id string, presented uint64, now, expiresAt time.Time, reused audit.Entry,
 ) (session.Session, error) {
@@ -96,41 +96,31 @@ func (db *DB) Rotate(
 		return s, err
 	}
 
-	var isReused bool
-	err = db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) (err error) {
-		s, isReused, err = db.present(ctx, tx, id, presented, now)
-		if err != nil || !isReused {
-			return err
-		}
-		if err := execIn(ctx, tx, revokeSession, id, db.at(now)); err != nil {
-			return err
-		}
-		return db.record(ctx, tx, reused, s.UserID, id, "")
-	})
-	if err == nil && isReused { // only once its revocation is committed
-		err = fmt.Errorf("%s: %w", op, session.ErrReused)
-		_ = db.tell(nil, revocation.Notice{Kind: revocation.Session, ID: id})
+	s, err = find(ctx, db, op, session.ErrNotFound, scanSession, sessionByID, id)
+	switch {
+	case err != nil:
+		return session.Session{}, err
+	case !s.Live(now), presented >= s.Counter:
+		return session.Session{}, session.ErrNotFound
+	case presented+1 == s.Counter:
+		return s, nil
 	}
-	if err != nil {
+	if err := db.endReused(ctx, s, reused); err != nil {
 		return session.Session{}, err
 	}
-	return s, nil
+	return session.Session{}, fmt.Errorf("%s: %w", op, session.ErrReused)
 }
 
-// present judges a counter that is not the current one of a live session.
-func (db *DB) present(
-	ctx context.Context, tx *sql.Tx, id string, presented uint64, now time.Time,
-) (s session.Session, reused bool, err error) {
-	s, err = scanSession(tx.QueryRowContext(ctx, sessionByID+db.lockRow, id))
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return s, false, session.ErrNotFound
-	case err != nil:
-		return s, false, err
-	case !s.Live(now), presented >= s.Counter:
-		return s, false, session.ErrNotFound
-	}
-	return s, presented+1 < s.Counter, nil
+// endReused revokes a session whose counter has gone past one that is presented again.
+func (db *DB) endReused(ctx context.Context, s session.Session, reused audit.Entry) error {
+	err := db.tx(ctx, "revoke reused session", func(ctx context.Context, tx *sql.Tx) error {
+		n, err := changed(tx.ExecContext(ctx, revokeSession, s.ID, db.at(reused.At)))
+		if err != nil || n == 0 { // somebody else has
+			return err
+		}
+		return db.record(ctx, tx, reused, s.UserID, s.ID, "")
+	})
+	return db.tell(ctx, err, revocation.Notice{Kind: revocation.Session, ID: s.ID})
 }
 
 // Revoke implements [session.Store].
@@ -164,7 +154,7 @@ func (db *DB) Revoke(ctx context.Context, id string, scope session.Scope, done a
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
-	return db.tell(err, notice)
+	return db.tell(ctx, err, notice)
 }
 
 // noticeOf returns the notice of what a scope ended.

@@ -36,7 +36,7 @@ func (db *DB) AddSigningKey(ctx context.Context, k token.StoredKey, seen []strin
 				return err
 			}
 		}
-		rows, err := tx.QueryContext(ctx, selectSigningKeys, string(k.Use)) //nolint:sqlclosecheck // scanAll closes them
+		rows, err := tx.QueryContext(ctx, selectSigningKeys, string(k.Use))
 		if err != nil {
 			return err
 		}

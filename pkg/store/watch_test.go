@@ -130,6 +130,7 @@ func TestWatchOutage(t *testing.T) {
 	server.Start()
 	wantNotice(t, heard, revocation.Notice{}) // what was missed is not known
 	await(t, "the feed is up again", db.Up)
+	eventually(t, db.Ping) // the pool has connections of before
 	id := newAccount(t, db)
 	disable(t, db, id)
 	for range 2 { // at once, and from the server

@@ -200,14 +200,14 @@ func testSignIn(t *testing.T, db *store.DB) {
 				ID: uuid.NewString(), UserID: row.userID, ClientType: "web", CreatedAt: Now.Add(time.Hour), LastSeenAt: Now,
 				ExpiresAt: Now.Add(day), EndsAt: Now.Add(day),
 			}
-			wantErr(t, "SignIn", db.SignIn(ctx, s, row.identity, entry(audit.SignedIn)), row.err)
-			_, err := db.SessionByID(ctx, s.ID)
+			wantErr(t, "SignIn", db.SignIn(t.Context(), s, row.identity, entry(audit.SignedIn)), row.err)
+			_, err := db.SessionByID(t.Context(), s.ID)
 			if row.err != nil {
 				wantErr(t, "session", err, session.ErrNotFound)
 				return
 			}
 			must(t, err)
-			got, err := db.UserByID(ctx, u.ID)
+			got, err := db.UserByID(t.Context(), u.ID)
 			must(t, err)
 			wantEqual(t, "LastLoginAt", got.LastLoginAt, s.CreatedAt)
 			signedIn := entry(audit.SignedIn)

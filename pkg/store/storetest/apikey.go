@@ -223,7 +223,6 @@ func testRevokeKey(t *testing.T, db *store.DB) {
 }
 
 func testRotateKey(t *testing.T, db *store.DB) {
-	ctx := t.Context()
 	hour := Now.Add(time.Hour)
 	for _, row := range []struct {
 		name    string
@@ -246,14 +245,14 @@ func testRotateKey(t *testing.T, db *store.DB) {
 			old.Name, old.Tier, next.Name, next.Tier = "laptop", "pro", "", ""
 			row.prepare(&old)
 			issue(t, db, old)
-			_, err := db.RotateKey(ctx, old.ID, next, row.until, apikey.Issue{}, entry(audit.KeyRotated))
+			_, err := db.RotateKey(t.Context(), old.ID, next, row.until, apikey.Issue{}, entry(audit.KeyRotated))
 			wantErr(t, "RotateKey", err, row.err)
 
 			old.ExpiresAt, old.RevokedAt = row.expires, row.revoked
-			got, err := db.KeyByHash(ctx, old.Hash)
+			got, err := db.KeyByHash(t.Context(), old.Hash)
 			must(t, err)
 			wantEqual(t, "the old key", got, old)
-			got, err = db.KeyByHash(ctx, next.Hash)
+			got, err = db.KeyByHash(t.Context(), next.Hash)
 			if row.err != nil {
 				wantErr(t, "the new key", err, apikey.ErrNotFound)
 				return
@@ -264,7 +263,7 @@ func testRotateKey(t *testing.T, db *store.DB) {
 			rotated := entry(audit.KeyRotated)
 			rotated.UserID, rotated.KeyID = user, old.ID
 			wantAudit(t, db, user, rotated)
-			_, err = db.RotateKey(ctx, old.ID, newKey(user, "other next"), row.until, apikey.Issue{}, entry(audit.KeyRotated))
+			_, err = db.RotateKey(t.Context(), old.ID, newKey(user, "other next"), row.until, apikey.Issue{}, entry(audit.KeyRotated))
 			wantErr(t, "RotateKey again", err, apikey.ErrNotRotatable)
 		})
 	}

@@ -170,11 +170,11 @@ func testIssueAtOnce(t *testing.T, replicas [2]*store.DB) {
 	wantEqual(t, "different answers", n, 1)
 }
 
-// once counts those of n calls that end without an error, where all others end with want.
-func once(t *testing.T, replicas [2]*store.DB, n int, want error, call func(i int, db *store.DB) error) {
+// once wants one of many calls to end without an error, all others with want.
+func once(t *testing.T, replicas [2]*store.DB, want error, call func(i int, db *store.DB) error) {
 	t.Helper()
 	var done atomic.Int64
-	atOnce(replicas, n, func(i int, db *store.DB) {
+	atOnce(replicas, 20, func(i int, db *store.DB) {
 		switch err := call(i, db); {
 		case err == nil:
 			done.Add(1)
@@ -190,11 +190,11 @@ func testTakeAtOnce(t *testing.T, replicas [2]*store.DB) {
 	code, state := newCode(newUser(t, replicas[0], "reader").ID, "code"), newState("", "state")
 	must(t, replicas[0].CreateExchangeCode(ctx, code))
 	must(t, replicas[0].CreateState(ctx, state))
-	once(t, replicas, 20, account.ErrNotFound, func(_ int, db *store.DB) error {
+	once(t, replicas, account.ErrNotFound, func(_ int, db *store.DB) error {
 		_, err := db.TakeExchangeCode(ctx, code.Hash, Now)
 		return err
 	})
-	once(t, replicas, 20, oidc.ErrNotFound, func(_ int, db *store.DB) error {
+	once(t, replicas, oidc.ErrNotFound, func(_ int, db *store.DB) error {
 		_, err := db.TakeState(ctx, state.Hash, Now)
 		return err
 	})
@@ -203,7 +203,7 @@ func testTakeAtOnce(t *testing.T, replicas [2]*store.DB) {
 func testSpendAtOnce(t *testing.T, replicas [2]*store.DB) {
 	token := newToken(newUser(t, replicas[0], "reader").ID, mail.KindResetPassword, "token")
 	must(t, replicas[0].CreateActionToken(t.Context(), token, entry(audit.ResetRequested)))
-	once(t, replicas, 20, account.ErrNotFound, func(i int, db *store.DB) error {
+	once(t, replicas, account.ErrNotFound, func(i int, db *store.DB) error {
 		return db.ResetPassword(t.Context(), token.Hash, fmt.Sprint(i), entry(audit.ResetDone))
 	})
 }
@@ -242,7 +242,7 @@ func testLeaseAtOnce(t *testing.T, replicas [2]*store.DB) {
 func testRotateKeyAtOnce(t *testing.T, replicas [2]*store.DB) {
 	old := newKey(newUser(t, replicas[0], "reader").ID, "old")
 	issue(t, replicas[0], old)
-	once(t, replicas, 20, apikey.ErrNotRotatable, func(i int, db *store.DB) error {
+	once(t, replicas, apikey.ErrNotRotatable, func(i int, db *store.DB) error {
 		_, err := db.RotateKey(
 			t.Context(), old.ID, newKey(old.UserID, fmt.Sprint(i)), Now.Add(time.Hour), apikey.Issue{}, entry(audit.KeyRotated))
 		return err
@@ -250,7 +250,7 @@ func testRotateKeyAtOnce(t *testing.T, replicas [2]*store.DB) {
 }
 
 func testAddSigningKeyAtOnce(t *testing.T, replicas [2]*store.DB) {
-	once(t, replicas, 20, token.ErrKeyExists, func(i int, db *store.DB) error {
+	once(t, replicas, token.ErrKeyExists, func(i int, db *store.DB) error {
 		return db.AddSigningKey(t.Context(), newSigningKey(fmt.Sprint(i), token.Access, Now), nil, entry(audit.SigningKeyAdded))
 	})
 }
@@ -275,7 +275,7 @@ func testRefuseAtOnce(t *testing.T, replicas [2]*store.DB) {
 }
 
 func testLinkAtOnce(t *testing.T, replicas [2]*store.DB) {
-	once(t, replicas, 20, account.ErrIdentityTaken, func(i int, db *store.DB) error {
+	once(t, replicas, account.ErrIdentityTaken, func(i int, db *store.DB) error {
 		a := newAddition(fmt.Sprint(i))
 		a.Identity.Subject = "subject"
 		return db.CreateUser(t.Context(), a)

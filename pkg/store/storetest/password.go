@@ -84,22 +84,22 @@ func testChangePassword(t *testing.T, db *store.DB) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			u := account.User{ID: uuid.NewString(), Email: uuid.NewString() + "@example.com", DisplayName: "r", Plan: "new", CreatedAt: Now}
-			must(t, db.CreateUser(ctx, account.Addition{User: u, PasswordHash: row.has}))
+			must(t, db.CreateUser(t.Context(), account.Addition{User: u, PasswordHash: row.has}))
 			mine, other := newSession(t, db, u.ID), newSession(t, db, u.ID)
 			code, token := newCode(u.ID, row.name), newToken(u.ID, mail.KindResetPassword, row.name)
-			must(t, db.CreateExchangeCode(ctx, code))
-			must(t, db.CreateActionToken(ctx, token, entry(audit.ResetRequested)))
+			must(t, db.CreateExchangeCode(t.Context(), code))
+			must(t, db.CreateActionToken(t.Context(), token, entry(audit.ResetRequested)))
 			keep := ""
 			if row.keepsMine {
 				keep = mine.ID
 			}
 
-			err := db.ChangePassword(ctx, u.ID, row.old, "replacement", keep, entry(audit.PasswordChanged))
+			err := db.ChangePassword(t.Context(), u.ID, row.old, "replacement", keep, entry(audit.PasswordChanged))
 			wantErr(t, "ChangePassword", err, row.err)
 			wantRevoked(t, db, mine.ID, row.kept)
 			wantRevoked(t, db, other.ID, row.other)
-			_, codeErr := db.TakeExchangeCode(ctx, code.Hash, Now)
-			_, tokenErr := db.ActionUser(ctx, mail.KindResetPassword, token.Hash, Now)
+			_, codeErr := db.TakeExchangeCode(t.Context(), code.Hash, Now)
+			_, tokenErr := db.ActionUser(t.Context(), mail.KindResetPassword, token.Hash, Now)
 			if row.err != nil {
 				wantPassword(t, db, u.ID, row.has)
 				wantErr(t, "exchange code", codeErr, nil)
@@ -177,7 +177,6 @@ func testActionTokens(t *testing.T, db *store.DB) {
 }
 
 func testResetPassword(t *testing.T, db *store.DB) {
-	ctx := t.Context()
 	for _, row := range []struct {
 		name     string
 		verified bool // the e-mail, before
@@ -188,19 +187,19 @@ func testResetPassword(t *testing.T, db *store.DB) {
 		t.Run(row.name, func(t *testing.T) {
 			a := newAddition(uuid.NewString())
 			a.User.EmailVerified, a.PasswordHash = row.verified, "old"
-			must(t, db.CreateUser(ctx, a))
+			must(t, db.CreateUser(t.Context(), a))
 			key := newKey(a.User.ID, a.User.ID)
-			_, err := db.CreateKey(ctx, key, 1, apikey.Issue{}, entry(audit.KeyIssued))
+			_, err := db.CreateKey(t.Context(), key, 1, apikey.Issue{}, entry(audit.KeyIssued))
 			must(t, err)
 			token, second := newToken(a.User.ID, mail.KindResetPassword, row.name), newToken(a.User.ID, mail.KindResetPassword, "2"+row.name)
 			verify := newToken(a.User.ID, mail.KindVerifyEmail, "3"+row.name)
 			for _, each := range []account.ActionToken{token, second, verify} {
-				must(t, db.CreateActionToken(ctx, each, entry(audit.ResetRequested)))
+				must(t, db.CreateActionToken(t.Context(), each, entry(audit.ResetRequested)))
 			}
-			wantErr(t, "by a token of another kind", db.ResetPassword(ctx, verify.Hash, "new", entry(audit.ResetDone)), account.ErrNotFound)
+			wantErr(t, "by a token of another kind", db.ResetPassword(t.Context(), verify.Hash, "new", entry(audit.ResetDone)), account.ErrNotFound)
 			wantRevoked(t, db, a.Session.ID, false)
 
-			must(t, db.ResetPassword(ctx, token.Hash, "new", entry(audit.ResetDone)))
+			must(t, db.ResetPassword(t.Context(), token.Hash, "new", entry(audit.ResetDone)))
 
 			wantPassword(t, db, a.User.ID, "new")
 			wantRevoked(t, db, a.Session.ID, true)
@@ -208,17 +207,17 @@ func testResetPassword(t *testing.T, db *store.DB) {
 			done.UserID = a.User.ID
 			wantAudit(t, db, a.User.ID, done)
 			for _, spent := range []account.ActionToken{token, second} {
-				wantErr(t, "again", db.ResetPassword(ctx, spent.Hash, "newer", entry(audit.ResetDone)), account.ErrNotFound)
+				wantErr(t, "again", db.ResetPassword(t.Context(), spent.Hash, "newer", entry(audit.ResetDone)), account.ErrNotFound)
 			}
-			_, err = db.TakeExchangeCode(ctx, a.Code.Hash, Now)
+			_, err = db.TakeExchangeCode(t.Context(), a.Code.Hash, Now)
 			wantErr(t, "exchange code", err, account.ErrNotFound)
-			u, err := db.UserByID(ctx, a.User.ID)
+			u, err := db.UserByID(t.Context(), a.User.ID)
 			must(t, err)
 			wantEqual(t, "verified", u.EmailVerified, true)
-			identities, err := db.Identities(ctx, a.User.ID)
+			identities, err := db.Identities(t.Context(), a.User.ID)
 			must(t, err)
 			wantEqual(t, "keeps its identities", len(identities) == 1, row.verified)
-			kept, err := db.KeyByHash(ctx, key.Hash)
+			kept, err := db.KeyByHash(t.Context(), key.Hash)
 			must(t, err)
 			wantEqual(t, "keeps its keys", kept.Live(Now), row.verified)
 		})
