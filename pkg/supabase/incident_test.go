@@ -26,11 +26,13 @@ func TestEncryptedJWTsAreRefused(t *testing.T) {
 	}{
 		"to a published key": {
 			supabase.NewJWKSValidator(projectURL, "", served(jwks(t, public("ec", "ES256", &ec.PublicKey))), atNoon),
-			jose.Recipient{Algorithm: jose.ECDH_ES, Key: &ec.PublicKey, KeyID: "ec"}, mustSign(t, es256, "ec", ec, claims(nil)),
+			jose.Recipient{Algorithm: jose.ECDH_ES, Key: &ec.PublicKey, KeyID: "ec"},
+			mustSign(t, es256, "ec", ec, claims(nil)),
 		},
 		"to the shared secret": {
 			supabase.NewSecretValidator(shared, projectURL, "", atNoon),
-			jose.Recipient{Algorithm: jose.DIRECT, Key: shared.Bytes()}, mustSign(t, jwt.SigningMethodHS256, "", shared.Bytes(), claims(nil)),
+			jose.Recipient{Algorithm: jose.DIRECT, Key: shared.Bytes()},
+			mustSign(t, jwt.SigningMethodHS256, "", shared.Bytes(), claims(nil)),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

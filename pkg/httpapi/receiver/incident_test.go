@@ -27,11 +27,17 @@ func TestRoutesAreClosedByDefault(t *testing.T) {
 		}
 		closed++
 		for _, headers := range [][]string{
-			{}, {"X-Signature", ""}, {"X-Signature", "none"}, {"X-Signature", strings.Repeat("0", 64)}, {"X-Key-Id", "k1"},
+			{},
+			{"X-Signature", ""},
+			{"X-Signature", "none"},
+			{"X-Signature", strings.Repeat("0", 64)},
+			{"X-Key-Id", "k1"},
 			{"X-Signature", strings.Repeat("0", 64), "X-Timestamp", "1774008000000"}, // without an id, as a single key has it
 			{"X-Signature", strings.Repeat("0", 64), "X-Timestamp", "1774008000000", "X-Key-Id", ""},
 			{"X-Signature", strings.Repeat("0", 64), "X-Timestamp", "1774008000000", "X-Key-Id", "k1"},
-			{"Authorization", "Bearer a.b.c"}, {"X-Forwarded-For", "127.0.0.1"}, {"X-Internal", "true"},
+			{"Authorization", "Bearer a.b.c"},
+			{"X-Forwarded-For", "127.0.0.1"},
+			{"X-Internal", "true"},
 		} {
 			req := httptest.NewRequest(route.Method, route.Path, strings.NewReader(keyBody))
 			for i := 0; i < len(headers); i += 2 {
