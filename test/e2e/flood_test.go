@@ -127,7 +127,7 @@ func (f *flood) repeat(route, body string, pause time.Duration, heard func(a ans
 	request := fmt.Sprintf("%s HTTP/1.1\r\nHost: papyrus\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", route, len(body), body)
 	for {
 		began := time.Now()
-		a, err := exchange(conn, in, request)
+		a, err := roundTrip(conn, in, request)
 		if err != nil {
 			f.odd.add(err.Error())
 			return
@@ -141,7 +141,7 @@ func (f *flood) repeat(route, body string, pause time.Duration, heard func(a ans
 	}
 }
 
-func exchange(conn net.Conn, in *bufio.Reader, request string) (answer, error) {
+func roundTrip(conn net.Conn, in *bufio.Reader, request string) (answer, error) {
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return answer{}, err
 	}
