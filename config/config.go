@@ -150,8 +150,7 @@ type Database struct {
 	URL    secret.Text // Postgres: the connection URL
 	Path   string      // SQLite: the file
 
-	AutoMigrate bool  // bring the schema up to date at the start
-	MaxConns    int64 // Postgres: at most so many connections
+	AutoMigrate bool // bring the schema up to date at the start
 }
 
 // Engine is a kind of database.

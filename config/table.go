@@ -108,18 +108,13 @@ var dataRows = []setting{
 		name: "DATABASE_URL", kind: text, users: storing, secret: true,
 		computed: func(c *Config) string { return "sqlite:" + filepath.Join(c.DataDir, "provisioner.db") },
 		defNote:  "`sqlite:<DATA_DIR>/provisioner.db`",
-		help:     "sqlite:PATH, or postgres://… for several replicas",
+		help:     "sqlite:PATH, or postgres://… for several replicas, with ?pool_max_conns= for more than 16 connections",
 		set:      into(parseDatabase, func(c *Config) *Database { return &c.Database }),
 	},
 	{
 		name: "AUTO_MIGRATE", kind: boolean, def: "true", users: storing,
 		help: "brings the database's schema up to date at the start",
 		set:  into(parseBool, func(c *Config) *bool { return &c.Database.AutoMigrate }),
-	},
-	{
-		name: "DATABASE_MAX_CONNECTIONS", kind: number, def: "16", users: storing,
-		help: "how many connections to Postgres a process opens at most; all replicas together must stay below max_connections",
-		set:  into(parseIntWithin(2, 1000), func(c *Config) *int64 { return &c.Database.MaxConns }),
 	},
 	{
 		name: "REDIS_URL", kind: webURL, users: Sender | Papyrus | All, secret: true,

@@ -111,7 +111,7 @@ func (s *Service) Exchange(ctx context.Context, code, verifier string, c session
 	if err != nil {
 		return Grant{}, fmt.Errorf("find account: %w", err)
 	}
-	grant, err := s.signIn(ctx, user, taken.Identity, c)
+	grant, err := s.signIn(ctx, user, Proof{Identity: taken.Identity}, c)
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Grant{}, ErrInvalidCode
 	}

@@ -90,6 +90,14 @@ func (s *Service) wake() {
 // SignIn signs in with e-mail and password. Unknown account, account without a password and wrong password are one error,
 // ErrInvalidCredentials, and cost one look-up and one hash each; only then, for the right password, comes ErrDisabled.
 func (s *Service) SignIn(ctx context.Context, email string, pass secret.Text, c session.Client) (Grant, error) {
+	grant, err := s.trySignIn(ctx, email, pass, c)
+	if errors.Is(err, ErrChanged) { // by its owner, or by a sign-in at the same time that hashed it anew: judge it once more
+		grant, err = s.trySignIn(ctx, email, pass, c)
+	}
+	return grant, err
+}
+
+func (s *Service) trySignIn(ctx context.Context, email string, pass secret.Text, c session.Client) (Grant, error) {
 	user, hash, err := s.credentials(ctx, email)
 	if err != nil {
 		return Grant{}, err
@@ -105,10 +113,11 @@ func (s *Service) SignIn(ctx context.Context, email string, pass secret.Text, c 
 		s.refuse(ctx, audit.SignInRefused, user.ID)
 		return Grant{}, ErrDisabled
 	}
-	if rehash {
+	grant, err := s.signIn(ctx, user, Proof{PasswordHash: hash}, c)
+	if err == nil && rehash {
 		s.rehash(ctx, user, hash, pass)
 	}
-	return s.signIn(ctx, user, nil, c)
+	return grant, err
 }
 
 // credentials returns the account of email with its password hash, and no error but an empty hash when there is none. An
@@ -136,16 +145,16 @@ func (s *Service) rehash(ctx context.Context, user User, old string, pass secret
 	}
 }
 
-// signIn begins a session of a user who has proved to be that, where identity is not nil by that identity.
-func (s *Service) signIn(ctx context.Context, user User, identity *Identity, c session.Client) (Grant, error) {
+// signIn begins a session of a user who has proved to be that.
+func (s *Service) signIn(ctx context.Context, user User, by Proof, c session.Client) (Grant, error) {
 	begun, refresh := s.begin(user.ID, c)
 	user.LastLoginAt = begun.CreatedAt
 	signedIn := s.entry(ctx, audit.SignedIn, user.ID)
 	signedIn.SessionID = begun.ID
-	if identity != nil {
-		signedIn.Detail = identity.Provider
+	if by.Identity != nil {
+		signedIn.Detail = by.Identity.Provider
 	}
-	err := s.store.SignIn(ctx, begun, identity, signedIn)
+	err := s.store.SignIn(ctx, begun, by, signedIn)
 	if errors.Is(err, ErrNotFound) { // deleted or disabled meanwhile
 		return Grant{}, ErrInvalidCredentials
 	}

@@ -142,11 +142,35 @@ func TestRehash(t *testing.T) {
 // leaving deletes an account that is about to sign in.
 type leaving struct{ account.Store }
 
-func (s leaving) SignIn(ctx context.Context, begun session.Session, i *account.Identity, signedIn audit.Entry) error {
+func (s leaving) SignIn(ctx context.Context, begun session.Session, by account.Proof, signedIn audit.Entry) error {
 	if err := s.DeleteUser(ctx, begun.UserID, audit.Entry{At: start, Kind: audit.Deleted, UserID: begun.UserID, Count: 1}); err != nil {
 		return err
 	}
-	return s.Store.SignIn(ctx, begun, i, signedIn)
+	return s.Store.SignIn(ctx, begun, by, signedIn)
+}
+
+// changing has the owner change the password of an account that somebody else is about to sign in to.
+type changing struct{ account.Store }
+
+func (s changing) SignIn(ctx context.Context, begun session.Session, by account.Proof, signedIn audit.Entry) error {
+	changed := audit.Entry{At: start, Kind: audit.PasswordChanged, UserID: begun.UserID, Count: 1}
+	if err := s.ChangePassword(ctx, begun.UserID, by.PasswordHash, otherHash, "", changed); err != nil {
+		return err
+	}
+	return s.Store.SignIn(ctx, begun, by, signedIn)
+}
+
+// otherHash is the hash of a password that nobody knows.
+const otherHash = "$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+// TestSignInWithAPasswordChangedMeanwhile holds a change of the password to end also what the old one is about to begin.
+func TestSignInWithAPasswordChangedMeanwhile(t *testing.T) {
+	r := newRig(t)
+	r.mustRegister(t, email)
+	s := r.with(func(c *account.Config) { c.Store = changing{r.db} })
+	if _, err := s.SignIn(t.Context(), email, right, session.Client{}); !errors.Is(err, account.ErrInvalidCredentials) {
+		t.Errorf("SignIn() = %v, want ErrInvalidCredentials", err)
+	}
 }
 
 func TestSignInToAnAccountDeletedMeanwhile(t *testing.T) {

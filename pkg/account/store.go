@@ -58,6 +58,12 @@ type Addition struct {
 	Audit        audit.Entry
 }
 
+// Proof is what a sign-in rests on; the zero Proof on an exchange code alone.
+type Proof struct {
+	Identity     *Identity // at the provider
+	PasswordHash string    // that the password was verified against
+}
+
 // Purpose is what an exchange code is good for.
 type Purpose string
 
@@ -128,9 +134,10 @@ type Store interface {
 	// sessions but keep, deletes exchange codes, and voids all tokens that would reset the password.
 	ChangePassword(ctx context.Context, userID, old, replacement, keep string, changed audit.Entry) error
 
-	// SignIn begins a session and notes its time with the account, and where identity is not nil its use. It returns
-	// ErrNotFound for an account that is gone or disabled, or no longer has the identity.
-	SignIn(ctx context.Context, s session.Session, identity *Identity, signedIn audit.Entry) error
+	// SignIn begins a session and notes its time with the account, and the use of the identity that it is by. It returns
+	// ErrNotFound for an account that is gone or disabled, or no longer has the identity, and ErrChanged for one whose
+	// password hash is another by now: a change of the password ends every session that began with the old one.
+	SignIn(ctx context.Context, s session.Session, by Proof, signedIn audit.Entry) error
 	// UpdateProfile returns the account as it then is, ErrNotFound for an unknown id.
 	UpdateProfile(ctx context.Context, userID string, c ProfileChange) (User, error)
 	// Preferences returns the JSON object of an account, nil for one that has set none.

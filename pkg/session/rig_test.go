@@ -78,7 +78,7 @@ func (f *feed) Up() bool                            { return !f.down }
 func (r rig) mustStart(t *testing.T) (session.Session, string) {
 	t.Helper()
 	s, token := r.New(r.user, session.Client{Type: "web", DeviceLabel: "Firefox"})
-	if err := r.db.SignIn(t.Context(), s, nil, audit.New(t.Context(), r.clock.Time, audit.SignedIn, r.user)); err != nil {
+	if err := r.db.SignIn(t.Context(), s, account.Proof{}, audit.New(t.Context(), r.clock.Time, audit.SignedIn, r.user)); err != nil {
 		t.Fatal(err)
 	}
 	return s, token.Reveal()

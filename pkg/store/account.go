@@ -139,7 +139,7 @@ func scanString(r row) (string, error) {
 }
 
 // SignIn implements [account.Store].
-func (db *DB) SignIn(ctx context.Context, s session.Session, i *account.Identity, signedIn audit.Entry) error {
+func (db *DB) SignIn(ctx context.Context, s session.Session, by account.Proof, signedIn audit.Entry) error {
 	if !isID(s.UserID) {
 		return account.ErrNotFound
 	}
@@ -148,7 +148,10 @@ func (db *DB) SignIn(ctx context.Context, s session.Session, i *account.Identity
 		if err != nil {
 			return err
 		}
-		if i != nil {
+		if err := db.holdPassword(ctx, tx, s.UserID, by.PasswordHash); err != nil {
+			return err
+		}
+		if i := by.Identity; i != nil {
 			err := execOne(ctx, tx, account.ErrNotFound, updateIdentity, s.UserID, i.Provider, i.Subject, i.Email, i.EmailVerified,
 				db.at(s.CreatedAt))
 			if err != nil {

@@ -68,6 +68,18 @@ func (db *DB) PasswordHash(ctx context.Context, userID string) (string, error) {
 	return hash, err
 }
 
+// holdPassword returns ErrChanged unless hash, if it is not "", is the user's, and keeps it so to the end of the transaction.
+func (db *DB) holdPassword(ctx context.Context, tx *sql.Tx, userID, hash string) error {
+	if hash == "" {
+		return nil
+	}
+	present, err := scanString(tx.QueryRowContext(ctx, selectPassword+db.lockRow, userID))
+	if errors.Is(err, sql.ErrNoRows) || err == nil && present != hash {
+		return account.ErrChanged
+	}
+	return err
+}
+
 // SetPasswordHash implements [account.Store].
 func (db *DB) SetPasswordHash(ctx context.Context, userID, old, replacement string, now time.Time) error {
 	if !isID(userID) {

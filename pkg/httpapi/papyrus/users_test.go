@@ -83,7 +83,7 @@ func (r rig) mustSignIn(t *testing.T) string {
 	s, err := session.NewKeeper(session.Config{Store: r.db, Key: refreshKey, Sliding: 30 * day, Feed: r.db, Now: r.clock.now})
 	must(t, err)
 	begun, refreshToken := s.New(r.user, session.Client{Type: "web"})
-	must(t, r.db.SignIn(t.Context(), begun, nil, audit.New(t.Context(), r.clock.Time, audit.SignedIn, r.user)))
+	must(t, r.db.SignIn(t.Context(), begun, account.Proof{}, audit.New(t.Context(), r.clock.Time, audit.SignedIn, r.user)))
 	return mustGrant(t, r.refresh(refreshToken.Reveal())).Access
 }
 

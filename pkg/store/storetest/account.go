@@ -183,24 +183,26 @@ func testSignIn(t *testing.T, db *store.DB) {
 	must(t, db.SetDisabled(ctx, disabled.ID, Now, entry(audit.Disabled)))
 
 	for _, row := range []struct {
-		name     string
-		userID   string
-		identity *account.Identity
-		err      error
+		name   string
+		userID string
+		by     account.Proof
+		err    error
 	}{
-		{"by password", u.ID, nil, nil},
-		{"by an identity", u.ID, &mine, nil},
-		{"by an identity of another", u.ID, &theirs, account.ErrNotFound},
-		{"to a disabled account", disabled.ID, nil, account.ErrNotFound},
-		{"to an unknown account", uuid.NewString(), nil, account.ErrNotFound},
-		{"to what is no id", "nobody", nil, account.ErrNotFound},
+		{"by password", u.ID, account.Proof{PasswordHash: "hash of reader"}, nil},
+		{"by a password that was changed meanwhile", u.ID, account.Proof{PasswordHash: "hash of before"}, account.ErrChanged},
+		{"by a code alone", u.ID, account.Proof{}, nil},
+		{"by an identity", u.ID, account.Proof{Identity: &mine}, nil},
+		{"by an identity of another", u.ID, account.Proof{Identity: &theirs}, account.ErrNotFound},
+		{"to a disabled account", disabled.ID, account.Proof{}, account.ErrNotFound},
+		{"to an unknown account", uuid.NewString(), account.Proof{}, account.ErrNotFound},
+		{"to what is no id", "nobody", account.Proof{}, account.ErrNotFound},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := session.Session{
 				ID: uuid.NewString(), UserID: row.userID, ClientType: "web", CreatedAt: Now.Add(time.Hour), LastSeenAt: Now,
 				ExpiresAt: Now.Add(day), EndsAt: Now.Add(day),
 			}
-			wantErr(t, "SignIn", db.SignIn(t.Context(), s, row.identity, entry(audit.SignedIn)), row.err)
+			wantErr(t, "SignIn", db.SignIn(t.Context(), s, row.by, entry(audit.SignedIn)), row.err)
 			_, err := db.SessionByID(t.Context(), s.ID)
 			if row.err != nil {
 				wantErr(t, "session", err, session.ErrNotFound)

@@ -294,7 +294,7 @@ func testSignInAtOnce(t *testing.T, replicas [2]*store.DB) {
 		s := session.Session{
 			ID: uuid.NewString(), UserID: user, ClientType: "web", CreatedAt: Now, LastSeenAt: Now, ExpiresAt: Now.Add(day), EndsAt: Now.Add(day),
 		}
-		if err := db.SignIn(t.Context(), s, nil, entry(audit.SignedIn)); err != nil && !errors.Is(err, account.ErrNotFound) {
+		if err := db.SignIn(t.Context(), s, account.Proof{}, entry(audit.SignedIn)); err != nil && !errors.Is(err, account.ErrNotFound) {
 			t.Error(err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -26,7 +27,7 @@ func testSessions(t *testing.T, db *store.DB) {
 	must(t, db.Revoke(ctx, ended.ID, session.Local, entry(audit.SessionRevoked)))
 	expired.ID, expired.ExpiresAt = uuid.NewString(), Now.Add(time.Minute)
 	seen := newSession(t, db, s.UserID)
-	must(t, db.SignIn(ctx, expired, nil, entry(audit.SignedIn)))
+	must(t, db.SignIn(ctx, expired, account.Proof{}, entry(audit.SignedIn)))
 	seen, err = db.Rotate(ctx, seen.ID, 0, Now.Add(time.Second), seen.ExpiresAt, entry(audit.SessionReused))
 	must(t, err)
 	newSession(t, db, newUser(t, db, "stranger").ID)
@@ -109,7 +110,7 @@ func testRotate(t *testing.T, db *store.DB) {
 			CreatedAt: Now, LastSeenAt: Now, ExpiresAt: expires, EndsAt: expires,
 		}
 		row.end(&s)
-		must(t, db.SignIn(t.Context(), s, nil, entry(audit.SignedIn)))
+		must(t, db.SignIn(t.Context(), s, account.Proof{}, entry(audit.SignedIn)))
 		for _, counter := range []uint64{5, 4, 3} {
 			_, err := db.Rotate(t.Context(), s.ID, counter, later, expires, entry(audit.SessionReused))
 			wantErr(t, fmt.Sprintf("%s, counter %d", row.name, counter), err, session.ErrNotFound)

@@ -84,7 +84,7 @@ func newSession(t *testing.T, db *store.DB, userID string) session.Session {
 		ID: uuid.NewString(), UserID: userID, ClientType: "web", DeviceLabel: "Firefox", CreatedAt: Now, LastSeenAt: Now,
 		ExpiresAt: Now.Add(30 * 24 * time.Hour), EndsAt: Now.Add(365 * 24 * time.Hour),
 	}
-	must(t, db.SignIn(t.Context(), s, nil, entry(audit.SignedIn)))
+	must(t, db.SignIn(t.Context(), s, account.Proof{}, entry(audit.SignedIn)))
 	return s
 }
 
