@@ -1,8 +1,6 @@
 package password
 
 import (
-	"runtime"
-
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
@@ -10,14 +8,14 @@ import (
 // and the requests of a flood need some too.
 const shareOfContainer = 4
 
-// Budget returns how much memory hashes of p may take together, in KiB: one hash a processor, but no more than a quarter of
-// the memory that the container of this process is limited to, and never less than one hash.
-func Budget(p Params) int64 {
+// Budget returns how much memory hashes of p may take together, in KiB: one hash for each of so many processors, but no more
+// than a quarter of the memory that the container of this process is limited to, and never less than one hash.
+func Budget(p Params, processors int) int64 {
 	limit, err := memlimit.FromCgroup()
 	if err != nil { // no container, or none with a limit
-		return budget(p, runtime.GOMAXPROCS(0), 0)
+		limit = 0
 	}
-	return budget(p, runtime.GOMAXPROCS(0), limit)
+	return budget(p, processors, limit)
 }
 
 // budget returns the budget for so many processors and a limit in bytes, 0 for none.

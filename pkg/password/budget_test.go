@@ -21,7 +21,7 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	}
-	if got := Budget(OWASP); got < int64(OWASP.Memory) {
+	if got := Budget(OWASP, 1); got < int64(OWASP.Memory) {
 		t.Errorf("Budget() = %d KiB", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -20,7 +21,7 @@ import (
 )
 
 const (
-	queueTimeout = time.Second     // a hash that has not begun by then is refused: who waits longer asks again
+	queueTimeout = time.Second     // a hash that has not begun by then, or somewhat earlier, is refused: who asks again waits anew
 	idleAfter    = 5 * time.Second // without a hash, until the memory goes back to the system
 	collections  = 3               // that it takes: each halves the stacks that a burst has grown
 )
@@ -100,7 +101,9 @@ func (h *Hasher) compute(ctx context.Context, hash argon2Hash, password secret.T
 		return nil, err
 	}
 	defer h.release(cost)
-	return hash.compute(password.Bytes()), nil
+	var key []byte
+	yielding(func() { key = hash.compute(password.Bytes()) })
+	return key, nil
 }
 
 // verifyBcrypt takes a place of the budget, though bcrypt needs little memory: it needs as much of a processor.
@@ -110,7 +113,9 @@ func (h *Hasher) verifyBcrypt(ctx context.Context, stored string, password secre
 		return false, err
 	}
 	defer h.release(cost)
-	switch err := bcrypt.CompareHashAndPassword([]byte(stored), password.Bytes()); {
+	var err error
+	yielding(func() { err = bcrypt.CompareHashAndPassword([]byte(stored), password.Bytes()) })
+	switch {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
@@ -121,7 +126,8 @@ func (h *Hasher) verifyBcrypt(ctx context.Context, stored string, password secre
 }
 
 func (h *Hasher) acquire(ctx context.Context, cost int64) error {
-	ctx, cancel := context.WithTimeout(ctx, queueTimeout)
+	patience := queueTimeout - mathrand.N(queueTimeout/2) // so that those who came together do not come again together
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := h.memory.Acquire(ctx, cost); err != nil {
 		return errOverloaded.With(err)
