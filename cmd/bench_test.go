@@ -54,10 +54,10 @@ func onBothStores(b *testing.B, run func(b *testing.B, h http.Handler)) {
 	})
 }
 
-// call sends a request and returns the members of the answer.
-func call(b *testing.B, h http.Handler, method, path, bearer, body string) map[string]any {
+// call posts a request and returns the members of the answer.
+func call(b *testing.B, h http.Handler, path, bearer, body string) map[string]any {
 	b.Helper()
-	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, req)
@@ -75,13 +75,14 @@ const (
 
 func mustRegister(b *testing.B, h http.Handler) map[string]any {
 	b.Helper()
-	return call(b, h, http.MethodPost, "/v1/auth/register", "",
+	return call(b, h, "/v1/auth/register", "",
 		`{"email":"reader@example.com","password":"`+benchPassword+`","display_name":"Reader"}`)
 }
 
 // BenchmarkLoginAgainstBareHash reports what a login costs as a multiple of the one hash in it: the median of rounds that take turns.
 func BenchmarkLoginAgainstBareHash(b *testing.B) {
 	onBothStores(b, func(b *testing.B, h http.Handler) {
+		b.Helper()
 		mustRegister(b, h)
 		hasher, pass := password.NewHasher(password.OWASP, 0), secret.New(benchPassword)
 		hash, err := hasher.Hash(b.Context(), pass)
@@ -96,7 +97,7 @@ func BenchmarkLoginAgainstBareHash(b *testing.B) {
 			}
 			bare := time.Since(start)
 			start = time.Now()
-			call(b, h, http.MethodPost, "/v1/auth/login", "", benchLogin)
+			call(b, h, "/v1/auth/login", "", benchLogin)
 			ratios = append(ratios, float64(time.Since(start))/float64(bare))
 		}
 		slices.Sort(ratios)
@@ -107,9 +108,10 @@ func BenchmarkLoginAgainstBareHash(b *testing.B) {
 // BenchmarkRefresh is one session that is refreshed over and over: a durable step of its counter each.
 func BenchmarkRefresh(b *testing.B) {
 	onBothStores(b, func(b *testing.B, h http.Handler) {
+		b.Helper()
 		said := mustRegister(b, h)
 		for b.Loop() {
-			said = call(b, h, http.MethodPost, "/v1/auth/refresh", "", fmt.Sprintf(`{"refresh_token":%q}`, said["refresh_token"]))
+			said = call(b, h, "/v1/auth/refresh", "", fmt.Sprintf(`{"refresh_token":%q}`, said["refresh_token"]))
 		}
 	})
 }
@@ -117,11 +119,12 @@ func BenchmarkRefresh(b *testing.B) {
 // BenchmarkRefreshOfMany is as many sessions as processors, refreshed side by side.
 func BenchmarkRefreshOfMany(b *testing.B) {
 	onBothStores(b, func(b *testing.B, h http.Handler) {
+		b.Helper()
 		mustRegister(b, h)
 		b.RunParallel(func(pb *testing.PB) {
-			said := call(b, h, http.MethodPost, "/v1/auth/login", "", benchLogin)
+			said := call(b, h, "/v1/auth/login", "", benchLogin)
 			for pb.Next() {
-				said = call(b, h, http.MethodPost, "/v1/auth/refresh", "", fmt.Sprintf(`{"refresh_token":%q}`, said["refresh_token"]))
+				said = call(b, h, "/v1/auth/refresh", "", fmt.Sprintf(`{"refresh_token":%q}`, said["refresh_token"]))
 			}
 		})
 	})
@@ -130,9 +133,10 @@ func BenchmarkRefreshOfMany(b *testing.B) {
 // BenchmarkPowerSyncToken asks with an access token whose session was looked at a moment ago: what is left is one RSA signature.
 func BenchmarkPowerSyncToken(b *testing.B) {
 	onBothStores(b, func(b *testing.B, h http.Handler) {
+		b.Helper()
 		access, _ := mustRegister(b, h)["access_token"].(string)
 		for b.Loop() {
-			call(b, h, http.MethodPost, "/v1/auth/powersync-token", access, "")
+			call(b, h, "/v1/auth/powersync-token", access, "")
 		}
 	})
 }

@@ -227,7 +227,7 @@ func (d *Doer) complete(ctx context.Context, c Claim, answer []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 
-	sealed, err := d.sealer.Seal(answer, c.Intent.What())
+	sealed, err := d.sealer.Seal(answer, c.What())
 	if err != nil {
 		return err
 	}

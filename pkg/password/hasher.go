@@ -126,7 +126,7 @@ func (h *Hasher) verifyBcrypt(ctx context.Context, stored string, password secre
 }
 
 func (h *Hasher) acquire(ctx context.Context, cost int64) error {
-	patience := queueTimeout - mathrand.N(queueTimeout/2) // so that those who came together do not come again together
+	patience := queueTimeout - mathrand.N(queueTimeout/2) //nolint:gosec // G404: it parts those who came together, no secret
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := h.memory.Acquire(ctx, cost); err != nil {
