@@ -54,7 +54,7 @@ func (c codec) decode(token string) (id uuid.UUID, counter uint64, ok bool) {
 	return uuid.UUID(raw[versionLen : versionLen+idLen]), binary.BigEndian.Uint64(raw[versionLen+idLen : signedLen]), true
 }
 
-// maybeAdopted reports whether a token could be one from before this server: URL-safe text of another length than ours.
+// maybeAdopted reports whether a token could be one from before this server: printable ASCII of another length than ours.
 func maybeAdopted(token string) bool {
 	if len(token) < minAdoptedLen || len(token) > maxAdoptedLen || len(token) == base64.RawURLEncoding.EncodedLen(rawTokenLen) {
 		return false

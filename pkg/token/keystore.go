@@ -26,10 +26,11 @@ const retryAfter = time.Second
 // is configured made in the store when it is first needed.
 type Keystore struct {
 	KeystoreConfig
+	asking chan struct{} // of capacity one: taken by who asks the store
 
-	mu     sync.Mutex
-	loaded time.Time
-	pairs  []storedPair // by SignsFrom
+	mu    sync.Mutex   // of what follows, and never held while the store is asked
+	pairs []storedPair // by SignsFrom
+	due   time.Time    // when the store is to be asked again
 }
 
 type storedPair struct {
@@ -49,7 +50,9 @@ type KeystoreConfig struct {
 }
 
 // NewKeystore returns a Keystore.
-func NewKeystore(c KeystoreConfig) *Keystore { return &Keystore{KeystoreConfig: c} }
+func NewKeystore(c KeystoreConfig) *Keystore {
+	return &Keystore{KeystoreConfig: c, asking: make(chan struct{}, 1)}
+}
 
 // Signing implements [Ring].
 func (k *Keystore) Signing(ctx context.Context) (Key, error) {
@@ -104,33 +107,79 @@ func (k *Keystore) states(pairs []storedPair, now time.Time) []KeyState {
 	return states(stored, k.TTL, now)
 }
 
-// current returns the keys as of a moment ago, making the first. While the store is down it goes on with those it knows.
+// current returns the keys as of a moment ago, making the first. One caller at a time asks the store; the others go on with the
+// keys that are known, as do all while the store is down.
 func (k *Keystore) current(ctx context.Context) ([]storedPair, time.Time, error) {
+	now := k.Now().UTC()
+	pairs, due := k.known()
+	if now.Before(due) {
+		return pairs, now, nil
+	}
+	if len(pairs) == 0 {
+		if err := k.waitToAsk(ctx); err != nil {
+			return nil, now, err
+		}
+	} else if !k.tryAsking() {
+		return pairs, now, nil
+	}
+	defer func() { <-k.asking }()
+	if pairs, due = k.known(); now.Before(due) { // somebody asked meanwhile
+		return pairs, now, nil
+	}
+	pairs, err := k.refresh(ctx, pairs)
+	return pairs, now, err
+}
+
+// known returns the keys that were loaded last, and when the store is to be asked again.
+func (k *Keystore) known() (pairs []storedPair, due time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.Now().UTC()
-	if len(k.pairs) > 0 && now.Sub(k.loaded) < reloadAfter {
-		return k.pairs, now, nil
+	return k.pairs, k.due
+}
+
+func (k *Keystore) tryAsking() bool {
+	select {
+	case k.asking <- struct{}{}:
+		return true
+	default:
+		return false
 	}
+}
+
+func (k *Keystore) waitToAsk(ctx context.Context) error {
+	select {
+	case k.asking <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refresh asks the store, and falls back to the known keys, or else to the configured one.
+func (k *Keystore) refresh(ctx context.Context, known []storedPair) ([]storedPair, error) {
+	due := k.Now().UTC().Add(reloadAfter)
 	pairs, err := k.load(ctx)
 	if err == nil && len(pairs) == 0 {
 		pairs, err = k.first(ctx)
 	}
-	if err != nil && len(k.pairs) == 0 {
-		pairs = k.base()
+	if err != nil {
+		pairs, due = known, k.Now().UTC().Add(retryAfter)
+		if len(pairs) == 0 {
+			pairs = k.base()
+		}
 	}
 	switch {
 	case len(pairs) > 0:
-		k.pairs, k.loaded = pairs, now
-	case len(k.pairs) == 0 && err == nil:
-		return nil, now, ErrNoKey
-	case len(k.pairs) == 0:
-		return nil, now, err
+	case err != nil:
+		return nil, err
+	default:
+		return nil, ErrNoKey
 	}
-	if err != nil {
-		k.loaded = now.Add(retryAfter - reloadAfter)
-	}
-	return k.pairs, now, nil
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.pairs, k.due = pairs, due
+	return pairs, nil
 }
 
 // base returns the configured key as the first.
@@ -159,7 +208,8 @@ func (k *Keystore) load(ctx context.Context) ([]storedPair, error) {
 
 // open parses a key, or takes it from those that are already parsed.
 func (k *Keystore) open(s StoredKey) (storedPair, error) {
-	for _, p := range k.pairs {
+	known, _ := k.known()
+	for _, p := range known {
 		if p.stored.ID == s.ID {
 			return storedPair{s, p.key}, nil
 		}

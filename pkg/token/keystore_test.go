@@ -1,12 +1,14 @@
 package token_test
 
 import (
+	"context"
 	"crypto/elliptic"
 	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -293,6 +295,45 @@ func TestKeystoreWhileTheStoreIsDown(t *testing.T) {
 	if got := mustPublished(t, configured); !slices.Equal(got, []string{"configured", first}) {
 		t.Errorf("when the store is back %v are published", got)
 	}
+}
+
+// TestKeystoreWhileTheStoreHangs holds that one caller waits for it, and not all.
+func TestKeystoreWhileTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := &store{}, &clock{noon}
+		k := newKeystore(t, s, c, plain)
+		first := mustSigning(t, k)
+
+		s.hang = make(chan struct{})
+		c.Time = noon.Add(time.Minute)
+		asked := make(chan string)
+		go func() { asked <- mustSigning(t, k) }()
+		synctest.Wait()
+		if got := mustSigning(t, k); got != first { // a deadlock, if it waited too
+			t.Errorf("meanwhile %s signs, want %s", got, first)
+		}
+		close(s.hang)
+		if got := <-asked; got != first {
+			t.Errorf("when the store is back %s signs, want %s", got, first)
+		}
+	})
+}
+
+func TestAnImpatientCallerDoesNotWaitForTheFirstKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, c := &store{hang: make(chan struct{})}, &clock{noon}
+		k := newKeystore(t, s, c, plain)
+		asked := make(chan string)
+		go func() { asked <- mustSigning(t, k) }()
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := k.Signing(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Signing() = %v", err)
+		}
+		close(s.hang)
+		<-asked
+	})
 }
 
 func TestKeystoreWithAnotherSealKey(t *testing.T) {

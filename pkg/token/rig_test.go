@@ -65,9 +65,13 @@ type store struct {
 	keys    []token.StoredKey
 	entries []audit.Entry
 	err     error
+	hang    chan struct{} // when set, listing takes until it is closed
 }
 
 func (s *store) SigningKeys(_ context.Context, use token.Use) ([]token.StoredKey, error) {
+	if s.hang != nil {
+		<-s.hang
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	keys := slices.DeleteFunc(slices.Clone(s.keys), func(k token.StoredKey) bool { return k.Use != use })

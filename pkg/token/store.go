@@ -11,7 +11,7 @@ import (
 // ErrKeyExists means that a key was stored meanwhile.
 var ErrKeyExists = errors.New("signing key exists")
 
-// StoredKey is a signing key as it is kept. Its state follows from its times; see [StoredKey.State].
+// StoredKey is a signing key as it is kept. Its state follows from its times; see [KeyState].
 type StoredKey struct {
 	ID          string
 	Use         Use
