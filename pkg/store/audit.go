@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ const (
 	insertRefusals = `INSERT INTO audit_log (` + auditColumns + `, refusal_key)
 		SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
 		$9::bigint[], $10::bytea[])` + addRefusals
+	holdUsers   = `SELECT user_id FROM users WHERE user_id = ANY ($1::uuid[]) ORDER BY user_id FOR KEY SHARE`
 	addRefusals = ` ON CONFLICT (refusal_key) DO UPDATE SET count = audit_log.count + excluded.count`
 
 	selectAudit    = `SELECT id, ` + auditColumns + ` FROM audit_log WHERE id < $1 AND at >= $2 AND at < $3`
@@ -69,15 +71,70 @@ type refusal struct {
 }
 
 // AppendAudit implements [audit.Store]. An entry that differs in nothing but its count from one that was appended before adds to
-// that one's count.
+// that one's count. It tells no network of an account that was erased since the event: refusals are written a little later.
 func (db *DB) AppendAudit(ctx context.Context, entries ...audit.Entry) error {
-	refusals := merge(entries)
-	if len(refusals) == 0 {
+	if len(entries) == 0 {
 		return nil
 	}
 	return db.tx(ctx, "append to the audit log", func(ctx context.Context, tx *sql.Tx) error {
-		return db.insertRefusals(ctx, tx, refusals)
+		there, err := db.holdUsers(ctx, tx, usersOf(entries))
+		if err != nil {
+			return err
+		}
+		return db.insertRefusals(ctx, tx, merge(withoutNetworks(entries, there)))
 	})
+}
+
+// usersOf returns the ids of the accounts that entries concern, each once and in their order: transactions that all hold accounts in
+// that order wait for each other, but never in a circle.
+func usersOf(entries []audit.Entry) []string {
+	var ids []string
+	for _, e := range entries {
+		if isID(e.UserID) {
+			ids = append(ids, e.UserID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// withoutNetworks returns entries with no network where the account that they concern is not there.
+func withoutNetworks(entries []audit.Entry, there map[string]bool) []audit.Entry {
+	out := slices.Clone(entries)
+	for i, e := range out {
+		if isID(e.UserID) && !there[e.UserID] {
+			out[i].Network = ""
+		}
+	}
+	return out
+}
+
+// holdUsersSingly is the way of SQLite, where nobody else writes meanwhile.
+func holdUsersSingly(ctx context.Context, tx *sql.Tx, ids []string) (map[string]bool, error) {
+	ctx = context.WithoutCancel(ctx)
+	there := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		_, err := scanString(tx.QueryRowContext(ctx, selectOwner, id))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, err
+		}
+		there[id] = err == nil
+	}
+	return there, nil
+}
+
+// holdUsersTogether is the way of Postgres.
+func holdUsersTogether(ctx context.Context, tx *sql.Tx, ids []string) (map[string]bool, error) {
+	rows, err := tx.QueryContext(ctx, holdUsers, ids)
+	if err != nil {
+		return nil, err
+	}
+	found, err := scanAll(rows, scanString)
+	there := make(map[string]bool, len(found))
+	for _, id := range found {
+		there[id] = true
+	}
+	return there, err
 }
 
 // merge returns the entries with those that are equal counted together, in the order of their keys: batches that all insert in

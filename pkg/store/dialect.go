@@ -25,6 +25,8 @@ type dialect struct {
 	insertEvents   func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
 	insertRefusals func(ctx context.Context, tx *sql.Tx, refusals []refusal) error
 	updateUses     func(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error
+	// holdUsers tells which of the accounts are there; to the end of the transaction none of those is erased.
+	holdUsers func(ctx context.Context, tx *sql.Tx, ids []string) (there map[string]bool, err error)
 
 	notifier *notifier // brings notices to other processes; nil where they see for themselves
 	// listen delivers notices of other processes until it no longer can. It calls established once none is missed from then on.

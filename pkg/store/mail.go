@@ -9,10 +9,13 @@ import (
 
 const (
 	mailColumns = `job_id, kind, email, created_at, next_try_at, attempts`
-	insertMail  = `INSERT INTO mail_outbox (` + mailColumns + `) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (email, kind) DO NOTHING`
-	selectDue   = `SELECT job_id FROM mail_outbox WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $3`
-	dropMail    = `DELETE FROM mail_outbox WHERE job_id = $1`
-	retryMail   = `UPDATE mail_outbox SET next_try_at = $2 WHERE job_id = $1`
+	// A job that is kept is written anew as it is: that there is one, because the address has an account and the mail is still on its
+	// way, must not be heard in the time that a commit takes.
+	insertMail = `INSERT INTO mail_outbox (` + mailColumns + `) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (email, kind) DO UPDATE SET attempts = mail_outbox.attempts`
+	selectDue = `SELECT job_id FROM mail_outbox WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $3`
+	dropMail  = `DELETE FROM mail_outbox WHERE job_id = $1`
+	retryMail = `UPDATE mail_outbox SET next_try_at = $2 WHERE job_id = $1`
 )
 
 // EnqueueMail implements [mail.Store].

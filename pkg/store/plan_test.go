@@ -235,6 +235,7 @@ func plans(db *DB) map[string][]any {
 		all[insertEvents] = []any{
 			[]string{""}, []string{""}, []time.Time{time.Now()}, []time.Time{time.Now()}, []bool{true}, [][]byte{digest},
 		}
+		all[holdUsers] = []any{[]string{id}}
 		all[updateUses] = []any{[]string{id}, []time.Time{time.Now()}}
 		all[insertRefusals] = refusalColumns(merge([]audit.Entry{{Kind: audit.SignInRefused}}))
 	} else {

@@ -50,6 +50,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		insertEvents:   insertEventsTogether,
 		insertRefusals: insertRefusalsTogether,
 		updateUses:     updateUsesTogether,
+		holdUsers:      holdUsersTogether,
 		goose:          goose.DialectPostgres,
 		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,
 		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
