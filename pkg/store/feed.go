@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/revocation"
 )
 
@@ -42,10 +44,10 @@ func (f *feed) deliver(n revocation.Notice) {
 	}
 }
 
-// tell gives notices of a change that ended with err, if it was made: to this process before it returns, to others soon. It
-// returns err.
+// tell gives notices of a change that ended with err, if it was made, or may have been because nobody heard what came of its
+// commit: to this process before it returns, to others soon. It returns err.
 func (db *DB) tell(ctx context.Context, err error, notices ...revocation.Notice) error {
-	if err != nil {
+	if err != nil && !isUnknown(err) {
 		return err
 	}
 	for _, n := range notices {
@@ -54,7 +56,12 @@ func (db *DB) tell(ctx context.Context, err error, notices ...revocation.Notice)
 	if db.notifier != nil {
 		db.notifier.add(ctx, notices...)
 	}
-	return nil
+	return err
+}
+
+// isUnknown reports whether an operation that ended with err may have had its effect: its caller hung up, or the database did.
+func isUnknown(err error) bool {
+	return errors.Is(err, context.Canceled) || apierror.From(err).Code == apierror.StoreUnavailable
 }
 
 // Watch delivers notices of other processes to the subscribers until ctx ends, then it returns nil. While the database is away it

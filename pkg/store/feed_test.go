@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/revocation"
 )
 
@@ -111,6 +112,32 @@ func TestNotifierOutage(t *testing.T) {
 			t.Errorf("close waited for %s", took)
 		}
 	})
+}
+
+// A commit of which nobody heard what came may have revoked something.
+func TestTell(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		err  error
+		want bool
+	}{
+		{"what was done", nil, true},
+		{"what may have been done when the database hung up", apierror.Unavailable(errors.New("connection reset")), true},
+		{"what may have been done when the caller hung up", fmt.Errorf("revoke key: %w", context.Canceled), true},
+		{"what was not done", errors.New("not found"), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var db DB
+			told := false
+			db.Subscribe(func(n revocation.Notice) { told = n == noticeOfSession(1) })
+			if err := db.tell(t.Context(), row.err, noticeOfSession(1)); !errors.Is(err, row.err) {
+				t.Errorf("tell() = %v", err)
+			}
+			if told != row.want {
+				t.Errorf("told: %v", told)
+			}
+		})
+	}
 }
 
 func TestDecodeNotices(t *testing.T) {
