@@ -55,6 +55,8 @@ func (s *Service) Rotate(ctx context.Context, r Rotation) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	first, err := s.store.RotateKey(ctx, old.ID, key, key.CreatedAt.Add(r.Grace), issue, s.entry(ctx, audit.KeyRotated, key))
+	rotated := s.entry(ctx, audit.KeyRotated, old)
+	rotated.Detail = "replaced by " + key.ID
+	first, err := s.store.RotateKey(ctx, old.ID, key, key.CreatedAt.Add(r.Grace), issue, rotated)
 	return s.settle(request, made, first, err)
 }

@@ -137,8 +137,8 @@ func TestRotate(t *testing.T) {
 				t.Errorf("the old one afterwards: %v", err)
 			}
 			entries, err := r.db.AuditEntries(t.Context(), audit.Filter{Kind: audit.KeyRotated})
-			if err != nil || len(entries) != 1 || entries[0].UserID != user {
-				t.Errorf("audited %+v, %v", entries, err)
+			if err != nil || len(entries) != 1 || entries[0].UserID != user || entries[0].KeyID != old.ID || !strings.Contains(entries[0].Detail, next.ID) {
+				t.Errorf("audited %+v, %v, want which key was replaced by which", entries, err)
 			}
 		})
 	}

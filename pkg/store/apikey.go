@@ -41,9 +41,9 @@ const (
 	isReplaced = `SELECT replaced_by IS NOT NULL FROM api_keys WHERE key_id = $1`
 	replaceKey = `UPDATE api_keys SET replaced_by = $2, expires_at = $3, revoked_at = $4 WHERE key_id = $1`
 	revokeKey  = `UPDATE api_keys SET revoked_at = $3 WHERE key_id = $1 AND user_id = $2 AND revoked_at IS NULL`
-	revokeKeys = `UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL`
+	revokeKeys = `UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL RETURNING key_id`
 	// The key that key $3 replaced.
-	revokeReplaced = revokeKeys + ` AND replaced_by = $3 RETURNING key_id`
+	revokeReplaced = `UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL AND replaced_by = $3 RETURNING key_id`
 
 	updateUse  = `UPDATE api_keys SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)`
 	updateUses = `UPDATE api_keys k SET last_used_at = u.used_at FROM unnest($1::uuid[], $2::timestamptz[]) AS u (key_id, used_at)
@@ -148,10 +148,25 @@ func (db *DB) RotateKey(
 		}
 		if before != "" {
 			ended = append(ended, revocation.Notice{Kind: revocation.Key, ID: before})
+			if err := db.recordRevoked(ctx, tx, rotated, k.UserID, before); err != nil {
+				return err
+			}
 		}
 		return db.record(ctx, tx, rotated, k.UserID, "", old)
 	})
 	return kept, db.tell(ctx, err, ended...)
+}
+
+// recordRevoked writes that keys of a user were revoked with the change that cause tells of.
+func (db *DB) recordRevoked(ctx context.Context, tx *sql.Tx, cause audit.Entry, userID string, keys ...string) error {
+	for _, id := range keys {
+		revoked := cause
+		revoked.Kind, revoked.UserID, revoked.KeyID, revoked.Detail = audit.KeyRevoked, userID, id, "with "+string(cause.Kind)
+		if err := db.record(ctx, tx, revoked, userID, "", id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // replaceKey puts k in the place of key old, and returns the id of the key that old had replaced, if that one still lived. The

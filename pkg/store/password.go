@@ -189,7 +189,7 @@ func (db *DB) ResetPassword(ctx context.Context, hash [sha256.Size]byte, passwor
 		if userID, err = spend(ctx, tx, mail.KindResetPassword, hash, at); err != nil {
 			return err
 		}
-		if err := db.disownStrangers(ctx, tx, userID, at); err != nil {
+		if err := db.disownStrangers(ctx, tx, userID, reset); err != nil {
 			return err
 		}
 		if err := execIn(ctx, tx, upsertPassword, userID, passwordHash, at); err != nil {
@@ -208,22 +208,23 @@ func (db *DB) ResetPassword(ctx context.Context, hash [sha256.Size]byte, passwor
 
 // disownStrangers notes that the e-mail of an account is verified. If it was not before, the account may have been made by
 // somebody who does not read that mail: no way in that they left stays open.
-func (db *DB) disownStrangers(ctx context.Context, tx *sql.Tx, userID string, at any) error {
+func (db *DB) disownStrangers(ctx context.Context, tx *sql.Tx, userID string, reset audit.Entry) error {
 	var verified bool
 	if err := tx.QueryRowContext(ctx, selectVerified+db.lockRow, userID).Scan(&verified); err != nil || verified {
 		return err
 	}
-	for _, step := range []struct {
-		statement string
-		args      []any
-	}{
-		{verifyUser, []any{userID}},
-		{deleteIdentities, []any{userID}},
-		{revokeKeys, []any{userID, at}},
-	} {
-		if err := execIn(ctx, tx, step.statement, step.args...); err != nil {
+	for _, statement := range []string{verifyUser, deleteIdentities} {
+		if err := execIn(ctx, tx, statement, userID); err != nil {
 			return err
 		}
 	}
-	return nil
+	rows, err := tx.QueryContext(ctx, revokeKeys, userID, db.at(reset.At))
+	if err != nil {
+		return err
+	}
+	keys, err := scanAll(rows, scanString)
+	if err != nil {
+		return err
+	}
+	return db.recordRevoked(ctx, tx, reset, userID, keys...)
 }

@@ -300,6 +300,11 @@ func testRotateTwice(t *testing.T, db *store.DB) {
 		must(t, err)
 		wantEqual(t, row.name, got.Live(Now), row.live)
 	}
+	revoked, err := db.AuditEntries(ctx, audit.Filter{UserID: user, Kind: audit.KeyRevoked})
+	must(t, err)
+	if len(revoked) != 1 || revoked[0].KeyID != first.ID {
+		t.Errorf("audited of the key of two rotations ago: %+v", revoked)
+	}
 	for _, id := range strangers {
 		_, err := rotate(id, newKey(user, "4"), apikey.Issue{})
 		wantErr(t, "an unknown key", err, apikey.ErrNotFound)
