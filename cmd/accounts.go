@@ -137,7 +137,7 @@ func (s *services) providerFlow() (*oidc.Flow, error) {
 	if p.ClientID == "" {
 		return nil, nil //nolint:nilnil // no provider is no fault
 	}
-	allowed := slices.Concat(builtInRedirects, p.Redirects)
+	allowed := slices.Concat(p.Redirects, builtInRedirects) // an error counts them
 	for _, origin := range s.cfg.Origins.Papyrus {
 		if !strings.Contains(origin, "*") { // who owns one label of a wildcard does not own the others
 			allowed = append(allowed, origin+"/auth/callback")

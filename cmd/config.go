@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"text/tabwriter"
 
@@ -85,9 +86,12 @@ func newConfigCheck() *cobra.Command {
   provisioner config check receiver --config wrangler.toml --env production`,
 		Args: oneService, ValidArgs: serviceArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			_, report, err := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
+			cfg, report, err := config.Load(config.Options{Service: serviceOf(args), Flags: c.Flags()})
 			for _, w := range report.Warnings {
 				_, _ = fmt.Fprintln(c.OutOrStdout(), "warning:", w)
+			}
+			if err == nil {
+				err = checkParts(cfg)
 			}
 			if err != nil {
 				return err
@@ -98,6 +102,17 @@ func newConfigCheck() *cobra.Command {
 	}
 	config.BindFlags(c.Flags(), config.Sender|config.Receiver|config.Papyrus|config.All)
 	return c
+}
+
+// checkParts returns the faults of settings that only what is built of them can judge. It connects to nothing.
+func checkParts(cfg *config.Config) error {
+	if cfg.Service != config.Papyrus && cfg.Service != config.All {
+		return nil
+	}
+	s := &services{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	_, mailFault := s.outbox()
+	_, providerFault := s.providerFlow()
+	return errors.Join(mailFault, providerFault)
 }
 
 // printJSON writes v, indented, to the command's output.

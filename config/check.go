@@ -16,6 +16,8 @@ func (l *loader) check() {
 	l.readKeyFiles()
 	l.checkPostgres()
 	l.checkPowerSync()
+	l.checkKeyIDs()
+	l.checkHashing()
 	l.checkMail()
 	l.checkProvider()
 	l.checkBound()
@@ -142,6 +144,25 @@ func (l *loader) checkPowerSync() {
 	}
 }
 
+// checkKeyIDs warns of ids without keys.
+func (l *loader) checkKeyIDs() {
+	p := l.config.PowerSync
+	if p.KeyID != "" && !p.Key.IsSet() {
+		l.warn(Fault{"POWERSYNC_JWT_KEY_ID", "has no effect", "it is the id of POWERSYNC_JWT_PRIVATE_KEY, which is not set"})
+	}
+	if p.PreviousKeyID != "" && p.PreviousKey == "" {
+		l.warn(Fault{"POWERSYNC_JWT_PREVIOUS_KEY_ID", "has no effect", "it is the id of POWERSYNC_JWT_PREVIOUS_PUBLIC_KEY, which is not set"})
+	}
+}
+
+// checkHashing warns of a budget that is exceeded by every hash.
+func (l *loader) checkHashing() {
+	h := l.config.Hashing
+	if h.Budget > 0 && h.Budget < h.Memory {
+		l.warn(Fault{"PASSWORD_MEMORY_BUDGET", "is less than one hash takes", "one at a time is made, in PASSWORD_HASH_MEMORY"})
+	}
+}
+
 // checkMail requires what a mail server alone does not say.
 func (l *loader) checkMail() {
 	m := l.config.SMTP
@@ -154,8 +175,11 @@ func (l *loader) checkMail() {
 	if l.config.AppURL == nil && !l.bad["APP_PUBLIC_BASE_URL"] {
 		l.missing("APP_PUBLIC_BASE_URL")
 	}
-	if m.Username == "" && m.Password.IsSet() {
+	switch {
+	case m.Username == "" && m.Password.IsSet():
 		l.missing("SMTP_USERNAME")
+	case m.Username != "" && !m.Password.IsSet() && !l.bad["SMTP_PASSWORD"]:
+		l.missing("SMTP_PASSWORD")
 	}
 }
 

@@ -143,6 +143,7 @@ func TestFaults(t *testing.T) {
 		{"a mail server without sender", All, all("SMTP_HOST", "h", "APP_PUBLIC_BASE_URL", "https://a.example.com"), "SMTP_FROM_EMAIL is not set"},
 		{"a mail server without app", All, all("SMTP_HOST", "h", "SMTP_FROM_EMAIL", "p@example.com"), "APP_PUBLIC_BASE_URL is not set"},
 		{"a mail password without user", All, all("SMTP_HOST", "h", "SMTP_PASSWORD", hush), "SMTP_USERNAME is not set"},
+		{"a mail user without password", All, all("SMTP_HOST", "h", "SMTP_USERNAME", "u"), "SMTP_PASSWORD is not set"},
 		{"unknown protection of mail", All, all("SMTP_TLS", "maybe"), "SMTP_TLS is none of starttls, tls, none"},
 		{"a provider's client without secret", All, all("GOOGLE_OAUTH_CLIENT_ID", "id"), "GOOGLE_OAUTH_CLIENT_SECRET is not set"},
 		{"a provider's secret without client", All, all("GOOGLE_OAUTH_CLIENT_SECRET", hush), "GOOGLE_OAUTH_CLIENT_ID is not set"},
@@ -265,6 +266,9 @@ func TestWarnings(t *testing.T) {
 		{"old key", Receiver, senderEnv("SHARED_SECRET", "", "SIGNING_KEYS", ring, "KEY_ROTATION_DATES", `{"k1":"2026-03-02"}`), `KEY_ROTATION_DATES says that key "k1" is 91 days old`},
 		{"date of an unknown key", Receiver, senderEnv("KEY_ROTATION_DATES", `{"k9":"2026-05-30"}`), `KEY_ROTATION_DATES names the key "k9"`},
 		{"origin by http", Sender, senderEnv("ALLOWED_ORIGINS_JSON", "http://app.example.com,http://x.localhost"), "ALLOWED_ORIGINS_JSON allows http://app.example.com"},
+		{"id of no PowerSync key", All, map[string]string{"POWERSYNC_JWT_KEY_ID": "k1"}, "POWERSYNC_JWT_KEY_ID has no effect"},
+		{"id of no previous PowerSync key", All, map[string]string{"POWERSYNC_JWT_PREVIOUS_KEY_ID": "k1"}, "POWERSYNC_JWT_PREVIOUS_KEY_ID has no effect"},
+		{"budget of less than a hash", All, map[string]string{"PASSWORD_HASH_MEMORY": "65536", "PASSWORD_MEMORY_BUDGET": "20000"}, "PASSWORD_MEMORY_BUDGET is less than one hash takes"},
 		{"receiver under serve all", All, map[string]string{"RECEIVER_WORKER_URL": "https://r"}, "RECEIVER_WORKER_URL is ignored"},
 		{"Supabase under serve all", All, map[string]string{"SUPABASE_URL": "https://s"}, "SUPABASE_URL is ignored"},
 	}

@@ -56,6 +56,8 @@ func NewSMTP(c SMTPConfig) (*SMTP, error) {
 	switch {
 	case c.Host == "" || c.Port < 1 || c.Port > 65535:
 		return nil, errors.New("mail server: no host, or no port from 1 to 65535")
+	case strings.Contains(c.Host, ":") && net.ParseIP(c.Host) == nil:
+		return nil, errors.New("mail server: the host is neither a name nor an IP address; its port goes apart")
 	case !ok:
 		return nil, errors.New("mail server: the sender is not an e-mail address")
 	case c.FromName != "" && !text.IsLine(c.FromName, maxNameLen):

@@ -225,6 +225,7 @@ func TestNewSMTPRefuses(t *testing.T) {
 		change func(*mail.SMTPConfig)
 	}{
 		{"no host", func(c *mail.SMTPConfig) { c.Host = "" }},
+		{"a port with the host", func(c *mail.SMTPConfig) { c.Host = "mail.example.com:587" }},
 		{"no port", func(c *mail.SMTPConfig) { c.Port = 0 }},
 		{"a port that is none", func(c *mail.SMTPConfig) { c.Port = 65536 }},
 		{"no sender", func(c *mail.SMTPConfig) { c.FromEmail = "" }},
