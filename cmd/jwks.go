@@ -99,8 +99,10 @@ func newJWKSRotate() *cobra.Command {
 func newJWKSList() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "Show the keys: published, verify-only, active, retiring, removable",
+		Use:   "list",
+		Short: "Show the keys: published, verify-only, active, retiring, removable",
+		Long: `Show the keys, in the states that each goes through: published (caches may not have it yet), verify-only (they have it; it does
+not sign yet), active (it signs), retiring (tokens that it signed may be in use), removable (none is).`,
 		Example: "  provisioner jwks list --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

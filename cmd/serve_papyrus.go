@@ -9,7 +9,7 @@ import (
 )
 
 func newServePapyrus() *cobra.Command {
-	return newServeOne(config.Papyrus, "Run the accounts service, which answers the Supabase API",
+	return newServeOne(config.Papyrus, "Run the accounts service, with its own API and Supabase's",
 		"  provisioner serve papyrus --data-dir /var/lib/provisioner",
 		func(s *services) ([]server.Service, error) {
 			handler, err := s.papyrus()

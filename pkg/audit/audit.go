@@ -40,6 +40,13 @@ const (
 	RefusalsOverflow    Kind = "refusals.overflow" // more refusals in a minute than are told apart
 )
 
+// Kinds are all kinds, in the order of their declaration.
+var Kinds = []Kind{
+	Registered, Disabled, Enabled, Deleted, PlanSet, SignedIn, SignInRefused, RegistrationRefused, SignedOut, SessionRevoked, SessionReused,
+	PasswordChanged, PasswordRefused, ResetRequested, VerificationSent, ResetDone, EmailVerified, IdentityLinked, IdentityRefused,
+	KeyIssued, KeyRevoked, KeyRotated, SigningKeyAdded, SigningKeyGone, DatabaseAdopted, RefusalsOverflow,
+}
+
 // Entry is one event, or for refusals all equal ones of a minute.
 type Entry struct {
 	ID        int64 // in the order of writing
