@@ -155,7 +155,8 @@ func (k *Keystore) waitToAsk(ctx context.Context) error {
 	}
 }
 
-// refresh asks the store, and falls back to the known keys, or else to the configured one.
+// refresh asks the store, and falls back to the known keys. Who has not read it yet knows none, whatever is configured: another key
+// may sign by now, and what that signed must not be refused for good.
 func (k *Keystore) refresh(ctx context.Context, known []storedPair) ([]storedPair, error) {
 	due := k.Now().UTC().Add(reloadAfter)
 	pairs, err := k.load(ctx)
@@ -164,9 +165,6 @@ func (k *Keystore) refresh(ctx context.Context, known []storedPair) ([]storedPai
 	}
 	if err != nil {
 		pairs, due = known, k.Now().UTC().Add(retryAfter)
-		if len(pairs) == 0 {
-			pairs = k.base()
-		}
 	}
 	switch {
 	case len(pairs) > 0:
