@@ -13,7 +13,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
-	"github.com/provisioner/provisioner/pkg/text"
 )
 
 // Provider is the name of the one OpenID provider in identities, as in the paths of the API.
@@ -61,7 +60,7 @@ func (s *Service) adopt(ctx context.Context, i oidc.Identity, code ExchangeCode)
 	if !ok || !i.EmailVerified {
 		return ErrInvalidEmail
 	}
-	name, err := displayName(text.Line(i.Name, maxDisplayNameLen), email)
+	name, err := displayName(i.Name, email)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,17 @@ func TestRegister(t *testing.T) {
 	}
 }
 
+func TestALabelIsKeptWhole(t *testing.T) {
+	r, label := newRig(t), strings.Repeat("ü", 255)
+	grant, err := r.Register(t.Context(), account.Registration{Email: email, Password: right, Client: session.Client{Type: "web", DeviceLabel: label}})
+	must(t, err)
+	sessions, err := r.Sessions(t.Context(), r.mustPrincipal(t, grant))
+	must(t, err)
+	if len(sessions) != 1 || sessions[0].DeviceLabel != label {
+		t.Errorf("the label of 255 characters became %+v", sessions)
+	}
+}
+
 func TestRegisterRefuses(t *testing.T) {
 	r := newRig(t)
 	r.mustRegister(t, "taken@example.com")

@@ -165,7 +165,9 @@ func (s *Service) signIn(ctx context.Context, user User, by Proof, c session.Cli
 }
 
 func (s *Service) begin(userID string, c session.Client) (session.Session, secret.Text) {
-	c.DeviceLabel = text.Line(c.DeviceLabel, maxDeviceLabelLen)
+	if !text.IsLine(c.DeviceLabel, maxDeviceLabelLen) { // a User-Agent may be any text
+		c.DeviceLabel = text.Line(c.DeviceLabel, maxDeviceLabelLen)
+	}
 	return s.sessions.New(userID, c)
 }
 

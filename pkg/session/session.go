@@ -63,7 +63,7 @@ func concerns(n revocation.Notice, s Session) bool {
 // Client is where a session is held.
 type Client struct {
 	Type        string // mobile, desktop, web or unknown
-	DeviceLabel string // at most 255 bytes
+	DeviceLabel string // at most 255 characters
 }
 
 // New returns a session of a user that begins now, and its first refresh token. Whoever signs the user in keeps it.
