@@ -11,9 +11,9 @@ import (
 	"github.com/provisioner/provisioner/pkg/token"
 )
 
-// jwksMaxAge is what a cache on the way may add to the five minutes for which a PowerSync Service keeps the keys: a new one
-// signs a minute after these.
-const jwksMaxAge = time.Minute
+// jwksMaxAge is what a cache on the way may add to the five minutes for which a PowerSync Service keeps the keys. A new one signs
+// a minute after these, and a replica may know it only after a quarter of that.
+const jwksMaxAge = 30 * time.Second
 
 // powerSyncToken serves POST /v1/auth/powersync-token: nothing to 200 {token, expires_in}. Codes: VALIDATION_ERROR, with 400 where
 // there are no such tokens.

@@ -31,7 +31,7 @@ func TestJWKS(t *testing.T) {
 	w := r.do("GET", path)
 	tag, body := w.Header().Get("ETag"), w.Body.String()
 	check(t, w, 200, body)
-	if len(tag) != 34 || w.Header().Get("Cache-Control") != "public, max-age=60" {
+	if len(tag) != 34 || w.Header().Get("Cache-Control") != "public, max-age=30" {
 		t.Errorf("ETag %q, Cache-Control %q", tag, w.Header().Get("Cache-Control"))
 	}
 	for _, tt := range []struct {
@@ -55,7 +55,7 @@ func TestJWKS(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			w := r.do(tt.method, path, tt.header, tt.value)
 			check(t, w, tt.status, tt.want)
-			if w.Header().Get("ETag") != tag || w.Header().Get("Cache-Control") != "public, max-age=60" {
+			if w.Header().Get("ETag") != tag || w.Header().Get("Cache-Control") != "public, max-age=30" {
 				t.Errorf("ETag %q, Cache-Control %q", w.Header().Get("ETag"), w.Header().Get("Cache-Control"))
 			}
 		})
