@@ -4,17 +4,26 @@ import (
 	"testing"
 
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/secret"
+	"github.com/provisioner/provisioner/pkg/store"
+	"github.com/provisioner/provisioner/test/postgres"
 )
 
 // BenchmarkVerifyKey is a good key that was good a moment ago: its shape and its hash.
-func BenchmarkVerifyKey(b *testing.B) { benchmarkVerify(b, &feed{}) }
+func BenchmarkVerifyKey(b *testing.B) { benchmarkVerify(b, newRig(b), &feed{}) }
 
-// BenchmarkVerifyKeyUncached is a good key with one read of SQLite.
-func BenchmarkVerifyKeyUncached(b *testing.B) { benchmarkVerify(b, &feed{down: true}) }
+// BenchmarkVerifyKeyUncached is a good key with one read of the store.
+func BenchmarkVerifyKeyUncached(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { b.Helper(); benchmarkVerify(b, newRig(b), &feed{down: true}) })
+	b.Run("postgres", func(b *testing.B) {
+		b.Helper()
+		r := newRigOn(b, store.Config{Engine: store.Postgres, URL: secret.New(postgres.NewDatabase(b))})
+		benchmarkVerify(b, r, &feed{down: true})
+	})
+}
 
-func benchmarkVerify(b *testing.B, f *feed) {
+func benchmarkVerify(b *testing.B, r rig, f *feed) {
 	b.Helper()
-	r := newRig(b)
 	conf := r.conf
 	conf.Feed = f
 	s := apikey.New(conf)

@@ -39,7 +39,12 @@ type rig struct {
 
 func newRig(t testing.TB) rig {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "provisioner.db")})
+	return newRigOn(t, store.Config{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "provisioner.db")})
+}
+
+func newRigOn(t testing.TB, database store.Config) rig {
+	t.Helper()
+	db, err := store.Open(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
