@@ -50,7 +50,7 @@ func withKeystore(c *cobra.Command, work func(ctx context.Context, keys *token.K
 	if err != nil {
 		return err
 	}
-	db, err := openExisting(c.Context(), cfg)
+	db, err := openExisting(c.Context(), cfg, openStore)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func newMigrate() *cobra.Command {
 		Short:   "Bring the database's schema up to date, or show where it stands",
 		Example: "  provisioner migrate status",
 		Long: `Bring the database's schema up to date, or show where it stands. The services do so themselves when they start, unless
-AUTO_MIGRATE is false.`,
+AUTO_MIGRATE is false: then they do not start on a schema that is older than they are.`,
 	}
 	bindStoreFlags(c)
 	c.AddCommand(newMigrateUp(), newMigrateStatus(), newMigrateAdopt())
@@ -63,7 +63,7 @@ func newMigrateStatus() *cobra.Command {
 		Example: "  provisioner migrate status --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
+			return withAnyStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
 				steps, err := db.MigrationStatus(ctx)
 				if err != nil {
 					return err
@@ -114,7 +114,7 @@ nothing is changed. Stop the Papyrus server and make a backup before.`,
   DATABASE_URL=postgres://papyrus@db/papyrus provisioner migrate adopt`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withStore(c, func(ctx context.Context, db *store.DB, cfg *config.Config) error {
+			return withAnyStore(c, func(ctx context.Context, db *store.DB, cfg *config.Config) error {
 				done, err := db.Adopt(ctx, store.AdoptOptions{
 					Plan: cfg.Tiers[0].Name, DryRun: dryRun, Audit: audit.New(ctx, time.Now(), audit.DatabaseAdopted, ""),
 				})

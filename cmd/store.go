@@ -11,17 +11,30 @@ import (
 	"github.com/provisioner/provisioner/pkg/store"
 )
 
-// openStore opens the configured database, and brings its schema up to date unless AUTO_MIGRATE is off.
+// opener opens the configured database.
+type opener func(ctx context.Context, cfg *config.Config) (*store.DB, error)
+
+// openStore opens the configured database, and brings its schema up to date, or where AUTO_MIGRATE is off refuses one that is not.
 func openStore(ctx context.Context, cfg *config.Config) (*store.DB, error) {
-	db, err := store.Open(ctx, store.Config{Engine: store.Engine(cfg.Database.Engine), Path: cfg.Database.Path, URL: cfg.Database.URL})
+	db, err := openAsItIs(ctx, cfg)
 	if err != nil {
+		return nil, err
+	}
+	prepare := db.Migrate
+	if !cfg.Database.AutoMigrate {
+		prepare = db.CheckSchema
+	}
+	if err := prepare(ctx); err != nil {
+		_ = db.Close()
 		return nil, fmt.Errorf("%s: %w", place(cfg), err)
 	}
-	if !cfg.Database.AutoMigrate {
-		return db, nil
-	}
-	if err := db.Migrate(ctx); err != nil {
-		_ = db.Close()
+	return db, nil
+}
+
+// openAsItIs opens the configured database, whatever its schema.
+func openAsItIs(ctx context.Context, cfg *config.Config) (*store.DB, error) {
+	db, err := store.Open(ctx, store.Config{Engine: store.Engine(cfg.Database.Engine), Path: cfg.Database.Path, URL: cfg.Database.URL})
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", place(cfg), err)
 	}
 	return db, nil
@@ -46,9 +59,9 @@ func storeConfig(c *cobra.Command) (*config.Config, error) {
 	return cfg, err
 }
 
-// openExisting opens a database that a service has made, and changes nothing: neither does it make one where there is none, nor
-// bring the schema of a running installation up to date.
-func openExisting(ctx context.Context, cfg *config.Config) (*store.DB, error) {
+// openExisting opens a database that a service has made, with open, and changes nothing: neither does it make one where there is
+// none, nor bring the schema of a running installation up to date.
+func openExisting(ctx context.Context, cfg *config.Config, open opener) (*store.DB, error) {
 	if cfg.Database.Engine == config.SQLite {
 		if _, err := os.Stat(cfg.Database.Path); err != nil {
 			return nil, fmt.Errorf("there is no database at %s: set DATA_DIR (--data-dir) or DATABASE_URL to that of the service", cfg.Database.Path)
@@ -56,16 +69,24 @@ func openExisting(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 	}
 	looking := *cfg
 	looking.Database.AutoMigrate = false
-	return openStore(ctx, &looking)
+	return open(ctx, &looking)
 }
 
-// withStore runs a command's work on the configured database.
-func withStore(c *cobra.Command, work func(ctx context.Context, db *store.DB, cfg *config.Config) error) error {
+// storeWork is a command's work on a database.
+type storeWork func(ctx context.Context, db *store.DB, cfg *config.Config) error
+
+// withStore runs a command's work on the configured database, of which the schema must be up to date.
+func withStore(c *cobra.Command, work storeWork) error { return workOn(c, openStore, work) }
+
+// withAnyStore runs a command's work on the configured database, whatever its schema.
+func withAnyStore(c *cobra.Command, work storeWork) error { return workOn(c, openAsItIs, work) }
+
+func workOn(c *cobra.Command, open opener, work storeWork) error {
 	cfg, err := storeConfig(c)
 	if err != nil {
 		return err
 	}
-	db, err := openExisting(c.Context(), cfg)
+	db, err := openExisting(c.Context(), cfg, open)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,28 @@ func (db *DB) Migrate(ctx context.Context) error {
 	return explain("migrate the store", err)
 }
 
+// ErrOutdated is returned by [DB.CheckSchema] for a database that lacks steps of this program.
+var ErrOutdated = errors.New("the schema is older than this program, or there is none: run `provisioner migrate up`")
+
+// CheckSchema returns ErrNotAdopted or ErrOutdated for a database that this program cannot work with. It changes nothing, and waits
+// for no migration under way.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	current, err := db.isMigrated(ctx)
+	if err != nil || current {
+		return err
+	}
+	if db.engine == Postgres {
+		state, err := stateOf(ctx, db.read)
+		if err != nil {
+			return explain("look for accounts of another server", err)
+		}
+		if state.foreign() {
+			return ErrNotAdopted
+		}
+	}
+	return ErrOutdated
+}
+
 // MigrationStatus returns all steps, in their order.
 func (db *DB) MigrationStatus(ctx context.Context) ([]Migration, error) {
 	var steps []Migration

@@ -90,10 +90,16 @@ func TestMigrate(t *testing.T) {
 			if err != nil || len(before) == 0 || !before[0].AppliedAt.IsZero() {
 				t.Fatalf("before: %+v, %v", before, err)
 			}
+			if err := db.CheckSchema(t.Context()); !errors.Is(err, store.ErrOutdated) {
+				t.Errorf("before: CheckSchema() = %v, want ErrOutdated", err)
+			}
 			for range 2 {
 				if err := db.Migrate(t.Context()); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if err := db.CheckSchema(t.Context()); err != nil {
+				t.Errorf("after: CheckSchema() = %v", err)
 			}
 			after, err := db.MigrationStatus(t.Context())
 			if err != nil {
