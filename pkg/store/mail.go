@@ -9,10 +9,11 @@ import (
 
 const (
 	mailColumns = `job_id, kind, email, created_at, next_try_at, attempts`
-	// A job that is kept is written anew as it is: that there is one, because the address has an account and the mail is still on its
-	// way, must not be heard in the time that a commit takes.
+	// A job that is kept is written anew as it is, with its indexes: that there is one, because the address has an account and the mail
+	// is still on its way, must not be heard in the time that a commit takes.
 	insertMail = `INSERT INTO mail_outbox (` + mailColumns + `) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (email, kind) DO UPDATE SET attempts = mail_outbox.attempts`
+		ON CONFLICT (email, kind) DO UPDATE SET job_id = mail_outbox.job_id, kind = mail_outbox.kind, email = mail_outbox.email,
+		next_try_at = mail_outbox.next_try_at`
 	selectDue = `SELECT job_id FROM mail_outbox WHERE next_try_at <= $1 ORDER BY next_try_at LIMIT $3`
 	dropMail  = `DELETE FROM mail_outbox WHERE job_id = $1`
 	retryMail = `UPDATE mail_outbox SET next_try_at = $2 WHERE job_id = $1`
