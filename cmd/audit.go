@@ -39,8 +39,6 @@ type auditRecord struct {
 	Count     int        `json:"count"`
 }
 
-const pageOfAudit = 500
-
 // auditQuery is what the flags of audit list ask for.
 type auditQuery struct {
 	kind, user, since, until string
@@ -105,40 +103,18 @@ func printAudit(ctx context.Context, c *cobra.Command, db *store.DB, f audit.Fil
 	if !asJSON {
 		_, _ = fmt.Fprintln(w, "TIME\tKIND\tCOUNT\tUSER\tNETWORK\tDETAIL")
 	}
-	err := eachAudit(ctx, db, f, func(e audit.Entry) error {
-		if asJSON {
-			return printLine(c, auditRecord{e.At, e.Kind, e.UserID, e.SessionID, e.KeyID, e.Network, e.RequestID, e.Detail, e.Count})
-		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", e.At.Format(time.RFC3339), e.Kind, e.Count, e.UserID, e.Network, e.Detail)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
-// eachAudit visits the entries of a filter, page by page.
-func eachAudit(ctx context.Context, db *store.DB, f audit.Filter, visit func(audit.Entry) error) error {
-	left := f.Limit
-	for {
-		f.Limit = pageOfAudit
-		if left > 0 {
-			f.Limit = min(left, pageOfAudit)
-		}
-		page, err := db.AuditEntries(ctx, f)
+	for e, err := range audit.List(ctx, db, f) {
 		if err != nil {
 			return err
 		}
-		for _, e := range page {
-			if err := visit(e); err != nil {
-				return err
-			}
-			f.Before = e.ID
+		if asJSON {
+			err = printLine(c, auditRecord{e.At, e.Kind, e.UserID, e.SessionID, e.KeyID, e.Network, e.RequestID, e.Detail, e.Count})
+		} else {
+			_, err = fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", e.At.Format(time.RFC3339), e.Kind, e.Count, e.UserID, e.Network, e.Detail)
 		}
-		left -= len(page)
-		if len(page) < f.Limit || left == 0 {
-			return nil
+		if err != nil {
+			return err
 		}
 	}
+	return w.Flush()
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/event"
 )
 
-// auditPage is how many audit entries are read at once.
-const auditPage = 500
-
 // identityObject is a user at an OpenID provider.
 type identityObject struct {
 	IdentityID      string     `json:"identity_id"`
@@ -131,7 +128,7 @@ func (a api) exportTo(ctx context.Context, w io.Writer, who account.Principal, h
 	}
 	list(&x, "api_keys", a.allKeys(ctx, who))
 	list(&x, "events", each(a.Events.Events(ctx, event.Filter{UserID: who.UserID}), newEvent))
-	list(&x, "audit", each(a.allEntries(ctx, who), newAudit))
+	list(&x, "audit", each(audit.List(ctx, a.Audit, audit.Filter{UserID: who.UserID}), newAudit))
 	x.write("}\n")
 	return x.err
 }
@@ -154,29 +151,6 @@ func (a api) allKeys(ctx context.Context, who account.Principal) iter.Seq2[keyOb
 				return
 			}
 			cursor = next
-		}
-	}
-}
-
-// allEntries yields the audit entries that concern the user, page by page.
-func (a api) allEntries(ctx context.Context, who account.Principal) iter.Seq2[audit.Entry, error] {
-	return func(yield func(audit.Entry, error) bool) {
-		filter := audit.Filter{UserID: who.UserID, Limit: auditPage}
-		for {
-			page, err := a.Audit.AuditEntries(ctx, filter)
-			if err != nil {
-				yield(audit.Entry{}, err)
-				return
-			}
-			for _, e := range page {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if len(page) < auditPage {
-				return
-			}
-			filter.Before = page[len(page)-1].ID
 		}
 	}
 }
