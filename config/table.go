@@ -113,7 +113,7 @@ var dataRows = []setting{
 	},
 	{
 		name: "AUTO_MIGRATE", kind: boolean, def: "true", users: storing,
-		help: "brings the database's schema up to date at the start",
+		help: "brings the database's schema up to date at the start; false refuses to start on an older one",
 		set:  into(parseBool, func(c *Config) *bool { return &c.Database.AutoMigrate }),
 	},
 	{
