@@ -47,6 +47,7 @@ func (s *Service) RequestMail(ctx context.Context, kind mail.Kind, email string)
 func (s *Service) VerifyEmail(ctx context.Context, token string) error {
 	err := s.store.VerifyEmail(ctx, sha256.Sum256([]byte(token)), s.entry(ctx, audit.EmailVerified, ""))
 	if errors.Is(err, ErrNotFound) {
+		s.refuse(ctx, audit.VerificationRefused, "")
 		return ErrInvalidToken
 	}
 	return err
@@ -58,6 +59,7 @@ func (s *Service) ResetPassword(ctx context.Context, token string, pass secret.T
 	digest := sha256.Sum256([]byte(token))
 	user, err := s.store.ActionUser(ctx, mail.KindResetPassword, digest, s.instant())
 	if errors.Is(err, ErrNotFound) {
+		s.refuse(ctx, audit.ResetRefused, "")
 		return ErrInvalidToken
 	}
 	if err != nil {
@@ -72,6 +74,7 @@ func (s *Service) ResetPassword(ctx context.Context, token string, pass secret.T
 	}
 	err = s.store.ResetPassword(ctx, digest, hash, s.entry(ctx, audit.ResetDone, user.ID))
 	if errors.Is(err, ErrNotFound) {
+		s.refuse(ctx, audit.ResetRefused, "")
 		return ErrInvalidToken
 	}
 	return err

@@ -153,6 +153,13 @@ func ofKind(kind, other mail.Kind, life time.Duration, use func(*testing.T, rig,
 	}
 }
 
+func refused(err error) int {
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
 func TestVerifyEmail(t *testing.T) {
 	use := func(t *testing.T, r rig, token string) error { t.Helper(); return r.VerifyEmail(t.Context(), token) }
 	for _, tt := range ofKind(mail.KindVerifyEmail, mail.KindResetPassword, 24*time.Hour, use) {
@@ -165,6 +172,7 @@ func TestVerifyEmail(t *testing.T) {
 			if tt.ok != (err == nil) || !tt.ok && !errors.Is(err, account.ErrInvalidToken) {
 				t.Errorf("VerifyEmail() = %v", err)
 			}
+			r.mustRefused(t, audit.VerificationRefused, refused(err))
 			stored, err := r.db.UserByID(t.Context(), user.ID)
 			if err == nil && stored.EmailVerified != (tt.ok || tt.name == "used") {
 				t.Errorf("verified: %v", stored.EmailVerified)
@@ -189,6 +197,7 @@ func TestResetPassword(t *testing.T) {
 			if tt.ok != (err == nil) || !tt.ok && !errors.Is(err, account.ErrInvalidToken) {
 				t.Errorf("ResetPassword() = %v", err)
 			}
+			r.mustRefused(t, audit.ResetRefused, refused(err))
 			_, err = r.SignIn(t.Context(), email, changed, session.Client{})
 			if (err == nil) != (tt.ok || tt.name == "used") {
 				t.Errorf("sign-in with the new password: %v", err)

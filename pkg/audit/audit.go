@@ -28,8 +28,11 @@ const (
 	ResetRequested      Kind = "password.reset_requested"
 	VerificationSent    Kind = "email.verification_sent"
 	ResetDone           Kind = "password.reset"
+	ResetRefused        Kind = "password.reset_refused" // the token is unknown, used or expired
 	EmailVerified       Kind = "email.verified"
+	VerificationRefused Kind = "email.verification_refused" // as with ResetRefused
 	IdentityLinked      Kind = "identity.linked"
+	IdentityRemoved     Kind = "identity.removed" // with a reset of an account whose e-mail was not verified
 	IdentityRefused     Kind = "identity.refused"
 	KeyIssued           Kind = "key.issued"
 	KeyRevoked          Kind = "key.revoked"
@@ -43,8 +46,8 @@ const (
 // Kinds are all kinds, in the order of their declaration.
 var Kinds = []Kind{
 	Registered, Disabled, Enabled, Deleted, PlanSet, SignedIn, SignInRefused, RegistrationRefused, SignedOut, SessionRevoked, SessionReused,
-	PasswordChanged, PasswordRefused, ResetRequested, VerificationSent, ResetDone, EmailVerified, IdentityLinked, IdentityRefused,
-	KeyIssued, KeyRevoked, KeyRotated, SigningKeyAdded, SigningKeyGone, DatabaseAdopted, RefusalsOverflow,
+	PasswordChanged, PasswordRefused, ResetRequested, VerificationSent, ResetDone, ResetRefused, EmailVerified,
+	VerificationRefused, IdentityLinked, IdentityRemoved, IdentityRefused, KeyIssued, KeyRevoked, KeyRotated, SigningKeyAdded, SigningKeyGone, DatabaseAdopted, RefusalsOverflow,
 }
 
 // Entry is one event, or for refusals all equal ones of a minute.

@@ -25,7 +25,7 @@ const (
 	userByIdentity = selectUsers + ` JOIN user_identities i ON i.user_id = users.user_id
 		WHERE i.provider = $1 AND i.provider_subject = $2`
 	identitiesOfUser = `SELECT ` + identityColumns + ` FROM user_identities WHERE user_id = $1 ORDER BY created_at, identity_id`
-	deleteIdentities = `DELETE FROM user_identities WHERE user_id = $1`
+	deleteIdentities = `DELETE FROM user_identities WHERE user_id = $1 RETURNING provider`
 
 	codeColumns = `code_hash, purpose, user_id, code_challenge, identity_id, provider, provider_subject, email_at_provider,
 		email_verified_at_provider, identity_created_at, identity_last_used_at, expires_at`

@@ -213,18 +213,32 @@ func (db *DB) disownStrangers(ctx context.Context, tx *sql.Tx, userID string, re
 	if err := tx.QueryRowContext(ctx, selectVerified+db.lockRow, userID).Scan(&verified); err != nil || verified {
 		return err
 	}
-	for _, statement := range []string{verifyUser, deleteIdentities} {
-		if err := execIn(ctx, tx, statement, userID); err != nil {
-			return err
-		}
+	if err := execIn(ctx, tx, verifyUser, userID); err != nil {
+		return err
 	}
-	rows, err := tx.QueryContext(ctx, revokeKeys, userID, db.at(reset.At))
+	providers, err := changeIn(ctx, tx, deleteIdentities, userID)
 	if err != nil {
 		return err
 	}
-	keys, err := scanAll(rows, scanString)
+	for _, provider := range providers {
+		removed := reset
+		removed.Kind, removed.Detail = audit.IdentityRemoved, provider
+		if err := db.record(ctx, tx, removed, userID, "", ""); err != nil {
+			return err
+		}
+	}
+	keys, err := changeIn(ctx, tx, revokeKeys, userID, db.at(reset.At))
 	if err != nil {
 		return err
 	}
 	return db.recordRevoked(ctx, tx, reset, userID, keys...)
+}
+
+// changeIn runs one statement that changes rows, in a transaction, and returns the text that it tells of each.
+func changeIn(ctx context.Context, tx *sql.Tx, statement string, args ...any) ([]string, error) {
+	rows, err := tx.QueryContext(ctx, statement, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanString)
 }

@@ -220,6 +220,11 @@ func testResetPassword(t *testing.T, db *store.DB) {
 			kept, err := db.KeyByHash(t.Context(), key.Hash)
 			must(t, err)
 			wantEqual(t, "keeps its keys", kept.Live(Now), row.verified)
+			removed, err := db.AuditEntries(t.Context(), audit.Filter{UserID: a.User.ID, Kind: audit.IdentityRemoved})
+			must(t, err)
+			if audited := len(removed) == 1 && removed[0].Detail == a.Identity.Provider; audited == row.verified {
+				t.Errorf("audited of its identities: %+v", removed)
+			}
 			revoked, err := db.AuditEntries(t.Context(), audit.Filter{UserID: a.User.ID, Kind: audit.KeyRevoked})
 			must(t, err)
 			if audited := len(revoked) == 1 && revoked[0].KeyID == key.ID; audited == row.verified {
