@@ -30,6 +30,7 @@ type Keystore struct {
 
 	mu    sync.Mutex   // of what follows, and never held while the store is asked
 	pairs []storedPair // by SignsFrom
+	err   error        // why there are none
 	due   time.Time    // when the store is to be asked again
 }
 
@@ -108,12 +109,12 @@ func (k *Keystore) states(pairs []storedPair, now time.Time) []KeyState {
 }
 
 // current returns the keys as of a moment ago, making the first. One caller at a time asks the store; the others go on with the
-// keys that are known, as do all while the store is down.
+// keys that are known, as do all while the store is down. Where none are known they wait for who asks, and share the failure.
 func (k *Keystore) current(ctx context.Context) ([]storedPair, time.Time, error) {
 	now := k.Now().UTC()
-	pairs, due := k.known()
+	pairs, due, err := k.known()
 	if now.Before(due) {
-		return pairs, now, nil
+		return pairs, now, err
 	}
 	if len(pairs) == 0 {
 		if err := k.waitToAsk(ctx); err != nil {
@@ -123,18 +124,18 @@ func (k *Keystore) current(ctx context.Context) ([]storedPair, time.Time, error)
 		return pairs, now, nil
 	}
 	defer func() { <-k.asking }()
-	if pairs, due = k.known(); now.Before(due) { // somebody asked meanwhile
-		return pairs, now, nil
+	if pairs, due, err = k.known(); now.Before(due) { // somebody asked meanwhile
+		return pairs, now, err
 	}
-	pairs, err := k.refresh(ctx, pairs)
+	pairs, err = k.refresh(ctx, pairs)
 	return pairs, now, err
 }
 
-// known returns the keys that were loaded last, and when the store is to be asked again.
-func (k *Keystore) known() (pairs []storedPair, due time.Time) {
+// known returns the keys that were loaded last, or why there are none, and when the store is to be asked again.
+func (k *Keystore) known() (pairs []storedPair, due time.Time, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.pairs, k.due
+	return k.pairs, k.due, k.err
 }
 
 func (k *Keystore) tryAsking() bool {
@@ -163,21 +164,23 @@ func (k *Keystore) refresh(ctx context.Context, known []storedPair) ([]storedPai
 	if err == nil && len(pairs) == 0 {
 		pairs, err = k.first(ctx)
 	}
+	if err == nil && len(pairs) == 0 {
+		err = ErrNoKey
+	}
 	if err != nil {
 		pairs, due = known, k.Now().UTC().Add(retryAfter)
 	}
-	switch {
-	case len(pairs) > 0:
-	case err != nil:
+	if len(pairs) > 0 {
+		err = nil
+	}
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) { // who asked has gone; that says nothing of the store
 		return nil, err
-	default:
-		return nil, ErrNoKey
 	}
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pairs, k.due = pairs, due
-	return pairs, nil
+	k.pairs, k.err, k.due = pairs, err, due
+	return pairs, err
 }
 
 // base returns the configured key as the first.
@@ -206,7 +209,7 @@ func (k *Keystore) load(ctx context.Context) ([]storedPair, error) {
 
 // open parses a key, or takes it from those that are already parsed.
 func (k *Keystore) open(s StoredKey) (storedPair, error) {
-	known, _ := k.known()
+	known, _, _ := k.known()
 	for _, p := range known {
 		if p.stored.ID == s.ID {
 			return storedPair{s, p.key}, nil

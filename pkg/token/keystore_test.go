@@ -278,6 +278,10 @@ func TestKeystoreWhileTheStoreIsDown(t *testing.T) {
 	}
 
 	s.err = nil
+	if _, err := k.Signing(t.Context()); !errors.Is(err, errDown) {
+		t.Errorf("at once Signing() = %v: those who waited would ask one after the other", err)
+	}
+	c.Time = c.Add(time.Second)
 	first := mustSigning(t, k)
 	s.err = errDown
 	c.Time = noon.Add(time.Hour)
@@ -294,6 +298,7 @@ func TestKeystoreWhileTheStoreIsDown(t *testing.T) {
 		t.Errorf("before the store was ever read, Signing() = %v: the configured key may long have gone", err)
 	}
 	s.err = nil
+	c.Time = c.Add(time.Second)
 	if got := mustPublished(t, configured); !slices.Equal(got, []string{"configured", first}) {
 		t.Errorf("when the store is back %v are published", got)
 	}
