@@ -84,7 +84,7 @@ func sqlitePool(path string, settings url.Values) (*sql.DB, error) {
 }
 
 // sqliteDSN returns the address of a file with the settings that every connection has, and those of settings. Every commit
-// is on the disk before it returns: what is acknowledged is durable.
+// is on the disk before it returns: what is acknowledged is durable. What is deleted is overwritten: who erases an account wants it gone.
 func sqliteDSN(path string, settings url.Values) string {
 	query := url.Values{
 		"_busy_timeout": {"5000"},
@@ -92,7 +92,7 @@ func sqliteDSN(path string, settings url.Values) string {
 		"_synchronous":  {"FULL"},
 		"_dqs":          {"false"}, // "text" in double quotes is a name, as in Postgres
 		"_error_rc":     {"true"},
-		"_pragma":       {"cache_size(-512)", "journal_size_limit(16777216)", "trusted_schema(0)"},
+		"_pragma":       {"cache_size(-512)", "journal_size_limit(16777216)", "trusted_schema(0)", "secure_delete(ON)"},
 	}
 	for name, values := range settings {
 		query[name] = values
