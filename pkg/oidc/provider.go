@@ -143,7 +143,11 @@ func (p *Provider) fetch(ctx context.Context) (*metadata, error) {
 	if err := provider.Claims(&said); err != nil {
 		return nil, fmt.Errorf("discover the provider: %w", brief(err))
 	}
-	for _, endpoint := range []string{provider.Endpoint().AuthURL, provider.Endpoint().TokenURL, said.KeysURL} {
+	endpoints := []string{provider.Endpoint().AuthURL, provider.Endpoint().TokenURL, said.KeysURL}
+	if optional := provider.UserInfoEndpoint(); optional != "" {
+		endpoints = append(endpoints, optional) // it is sent the access token
+	}
+	for _, endpoint := range endpoints {
 		if err := p.checkEndpoint(endpoint); err != nil {
 			return nil, fmt.Errorf("discover the provider: %w", err)
 		}

@@ -102,12 +102,21 @@ func TestDiscoveryWithoutAnEndpoint(t *testing.T) {
 }
 
 func TestDiscoveryOfUnprotectedEndpoints(t *testing.T) {
+	for _, name := range []string{"token_endpoint", "userinfo_endpoint"} {
+		t.Run(name, func(t *testing.T) { testUnprotected(t, name) })
+	}
+}
+
+func testUnprotected(t *testing.T, name string) {
+	t.Helper()
 	var server *httptest.Server
 	server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{
-			"issuer": server.URL, "authorization_endpoint": server.URL + "/auth",
-			"token_endpoint": "http://" + server.Listener.Addr().String() + "/token", "jwks_uri": server.URL + "/keys",
-		})
+		said := map[string]string{
+			"issuer": server.URL, "authorization_endpoint": server.URL + "/auth", "token_endpoint": server.URL + "/token",
+			"jwks_uri": server.URL + "/keys",
+		}
+		said[name] = "http://" + server.Listener.Addr().String() + "/unprotected"
+		writeJSON(w, http.StatusOK, said)
 	}))
 	t.Cleanup(server.Close)
 	flow := newFlow(t, server.URL, server.Client().Transport, &states{}, &clock{start})
