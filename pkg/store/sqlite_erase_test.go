@@ -31,7 +31,7 @@ func TestSQLiteFileForgetsWhatIsErased(t *testing.T) {
 	if err := db.Close(); err != nil { // takes the write-ahead log in
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(path) //nolint:gosec // G304: a file of this test
+	file, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
