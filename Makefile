@@ -41,7 +41,7 @@ ready:
 		else .ci/deps check $(LINT) $(MODULES); fi
 
 build: ## Build ./provisioner
-	@$(STEP) build go build -trimpath -o provisioner .
+	@$(STEP) build env CGO_ENABLED=0 go build -trimpath -o provisioner .
 
 fmt: $(LINT) ## Format the Go code
 	@$(LINT) fmt

@@ -94,6 +94,9 @@ func (s *Service) SignIn(ctx context.Context, email string, pass secret.Text, c 
 	if errors.Is(err, ErrChanged) { // by its owner, or by a sign-in at the same time that hashed it anew: judge it once more
 		grant, err = s.trySignIn(ctx, email, pass, c)
 	}
+	if errors.Is(err, ErrChanged) {
+		return Grant{}, ErrInvalidCredentials
+	}
 	return grant, err
 }
 

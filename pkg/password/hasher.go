@@ -22,8 +22,8 @@ import (
 
 const (
 	queueTimeout = time.Second     // a hash that has not begun by then, or somewhat earlier, is refused: who asks again waits anew
-	idleAfter    = 5 * time.Second // without a hash, until the memory goes back to the system
-	collections  = 3               // that it takes: each halves the stacks that a burst has grown
+	idleAfter    = 3 * time.Second // without a hash, until the memory goes back to the system
+	collections  = 7               // that it takes: each halves the stacks that a burst has grown
 )
 
 // errOverloaded refuses a hash that waited too long for its memory.

@@ -17,7 +17,7 @@ import (
 const (
 	sqliteReaders     = 4
 	sqliteIdleReaders = 2
-	readerIdleTime    = time.Minute // then its page cache is given back
+	readerIdleTime    = 10 * time.Second // then its page cache is given back
 	migrationWait     = 30 * time.Second
 )
 
