@@ -21,10 +21,13 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
-var client = &http.Client{
-	Transport: validated{&http.Transport{MaxIdleConnsPerHost: 256}},
-	Timeout:   12 * time.Second, // a little more than shipped apps wait
-}
+var (
+	network = &http.Transport{MaxIdleConnsPerHost: 256}
+	client  = &http.Client{
+		Transport: validated{network},
+		Timeout:   12 * time.Second, // a little more than shipped apps wait
+	}
+)
 
 // answer is a whole response.
 type answer struct {

@@ -1,5 +1,3 @@
-//go:build !race
-
 package e2e_test
 
 import (
