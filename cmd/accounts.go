@@ -3,7 +3,6 @@ package cmd
 import (
 	"fmt"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -83,19 +82,13 @@ func (s *services) accounts(accessKeys token.Ring) (*account.Service, error) {
 	}), nil
 }
 
-// processors is how many this process may use, as Go finds it or GOMAXPROCS says.
-var processors = runtime.GOMAXPROCS(0)
-
-// hasher returns who hashes passwords. As many Go processors as hashes may run are added: threads that hash yield to the others,
-// which need a Go processor to have the real one.
 func (s *services) hasher() *password.Hasher {
 	params := password.OWASP
 	params.Memory, params.Time = uint32(s.cfg.Hashing.Memory), uint32(s.cfg.Hashing.Time) //nolint:gosec // G115: config bounds both
 	budget := s.cfg.Hashing.Budget
 	if budget == 0 {
-		budget = password.Budget(params, processors)
+		budget = password.Budget(params)
 	}
-	runtime.GOMAXPROCS(processors + int(budget/int64(params.Memory)))
 	return password.NewHasher(params, budget)
 }
 

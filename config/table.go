@@ -309,7 +309,7 @@ var accountRows = []setting{
 	},
 	{
 		name: "PASSWORD_MEMORY_BUDGET", kind: number, users: Papyrus | All,
-		defNote: "one hash a processor, and at most a quarter of the container's memory",
+		defNote: "one hash a processor but one, and at most a quarter of the container's memory",
 		help:    "memory of all hashes under way together, in KiB; sign-ins beyond it wait, then get 503",
 		set:     into(parseIntWithin(19456, 1<<30), func(c *Config) *int64 { return &c.Hashing.Budget }),
 	},

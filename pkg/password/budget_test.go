@@ -10,8 +10,9 @@ func TestBudget(t *testing.T) {
 		limit      uint64
 		want       int64 // KiB
 	}{
-		{"no limit: one hash a processor", 4, 0, 4 * 19456},
-		{"a large container: the same", 4, 4096 * MiB, 4 * 19456},
+		{"no limit: one hash a processor, but one", 4, 0, 3 * 19456},
+		{"a large container: the same", 4, 4096 * MiB, 3 * 19456},
+		{"one processor: one hash, or nobody could sign in", 1, 0, 19456},
 		{"a small container: a quarter of it", 8, 256 * MiB, 64 << 10},
 		{"a tiny container: one hash, or nobody could sign in", 8, 32 * MiB, 19456},
 	} {
@@ -21,7 +22,7 @@ func TestBudget(t *testing.T) {
 			}
 		})
 	}
-	if got := Budget(OWASP, 1); got < int64(OWASP.Memory) {
+	if got := Budget(OWASP); got < int64(OWASP.Memory) {
 		t.Errorf("Budget() = %d KiB", got)
 	}
 }

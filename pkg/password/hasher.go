@@ -101,9 +101,7 @@ func (h *Hasher) compute(ctx context.Context, hash argon2Hash, password secret.T
 		return nil, err
 	}
 	defer h.release(cost)
-	var key []byte
-	yielding(func() { key = hash.compute(password.Bytes()) })
-	return key, nil
+	return hash.compute(password.Bytes()), nil
 }
 
 // verifyBcrypt takes a place of the budget, though bcrypt needs little memory: it needs as much of a processor.
@@ -113,9 +111,7 @@ func (h *Hasher) verifyBcrypt(ctx context.Context, stored string, password secre
 		return false, err
 	}
 	defer h.release(cost)
-	var err error
-	yielding(func() { err = bcrypt.CompareHashAndPassword([]byte(stored), password.Bytes()) })
-	switch {
+	switch err := bcrypt.CompareHashAndPassword([]byte(stored), password.Bytes()); {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):

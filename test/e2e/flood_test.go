@@ -19,8 +19,8 @@ import (
 func TestFloodOfSignIns(t *testing.T) {
 	const (
 		connections, memory, took       = 1000, 256 << 20, 12 * time.Second
-		admittedPromise, admittedBound  = 2 * time.Second, 8 * time.Second
-		healthyPromise, unhealthyBeyond = 50 * time.Millisecond, 4 * time.Second
+		admittedPromise, admittedBound  = 2 * time.Second, 5 * time.Second
+		healthyPromise, unhealthyBeyond = 50 * time.Millisecond, 2 * time.Second
 	)
 	group, confined := newCgroup(t, memory)
 	p := newProcess(t, "papyrus", settings{"LOG_LEVEL": "info"})
