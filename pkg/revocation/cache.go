@@ -16,15 +16,15 @@ const maxEntries = 10_000 // few enough to look through for each notice
 // Cache remembers values until they are MaxAge old or a notice concerns them.
 type Cache[K comparable, V any] struct {
 	feed     Feed
-	values   *otter.Cache[K, V]
+	values   *otter.Cache[K, *V] // of pointers, so that the caches share their code
 	concerns func(Notice, V) bool
 	notices  atomic.Uint64 // so far
 }
 
 // NewCache returns a Cache of feed. Concerns tells whether a notice, never the zero one, concerns a value.
 func NewCache[K comparable, V any](feed Feed, concerns func(Notice, V) bool) *Cache[K, V] {
-	c := &Cache[K, V]{feed: feed, concerns: concerns, values: otter.Must(&otter.Options[K, V]{
-		MaximumSize: maxEntries, ExpiryCalculator: otter.ExpiryWriting[K, V](MaxAge),
+	c := &Cache[K, V]{feed: feed, concerns: concerns, values: otter.Must(&otter.Options[K, *V]{
+		MaximumSize: maxEntries, ExpiryCalculator: otter.ExpiryWriting[K, *V](MaxAge),
 	})}
 	feed.Subscribe(c.forget)
 	return c
@@ -36,7 +36,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context)
 		return load(ctx)
 	}
 	if v, ok := c.values.GetIfPresent(key); ok {
-		return v, nil
+		return *v, nil
 	}
 
 	before := c.notices.Load()
@@ -46,7 +46,7 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K, load func(context.Context)
 	}
 	// A notice that came while load ran may concern the value, and one that comes now must find it.
 	if c.notices.Load() == before {
-		c.values.Set(key, v)
+		c.values.Set(key, &v)
 		if c.notices.Load() != before {
 			c.values.Invalidate(key)
 		}
@@ -61,7 +61,7 @@ func (c *Cache[K, V]) forget(n Notice) {
 		return
 	}
 	for key, v := range c.values.All() {
-		if c.concerns(n, v) {
+		if c.concerns(n, *v) {
 			c.values.Invalidate(key)
 		}
 	}

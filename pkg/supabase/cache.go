@@ -16,7 +16,7 @@ const maxCached = 10_000
 // CachedValidator remembers, for a while, what another validator found good. Refusals are not remembered.
 type CachedValidator struct {
 	next  provision.Validator
-	known *otter.Cache[[sha256.Size]byte, remembered]
+	known *otter.Cache[[sha256.Size]byte, *remembered]
 	ttl   time.Duration
 	now   func() time.Time
 }
@@ -29,9 +29,9 @@ type remembered struct {
 // NewCachedValidator returns a validator that asks next at most once in ttl for each JWT, and never believes one past its
 // expiry.
 func NewCachedValidator(next provision.Validator, ttl time.Duration, now func() time.Time) *CachedValidator {
-	known := otter.Must(&otter.Options[[sha256.Size]byte, remembered]{
+	known := otter.Must(&otter.Options[[sha256.Size]byte, *remembered]{
 		MaximumSize:      maxCached,
-		ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, remembered](ttl),
+		ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, *remembered](ttl),
 	})
 	return &CachedValidator{next: next, known: known, ttl: ttl, now: now}
 }
@@ -48,7 +48,7 @@ func (v *CachedValidator) Validate(ctx context.Context, raw string) (provision.I
 		return provision.Identity{}, err
 	}
 	if until, ok := v.until(raw); ok {
-		v.known.Set(key, remembered{who: who, until: until})
+		v.known.Set(key, &remembered{who: who, until: until})
 	}
 	return who, nil
 }
