@@ -233,7 +233,8 @@ func (db *DB) SetDisabled(ctx context.Context, userID string, at time.Time, set 
 		}
 		return db.record(ctx, tx, set, userID, "", "")
 	})
-	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
+	err = db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tellChanged(ctx, err, userID)
 }
 
 // DeleteUser implements [account.Store]. What refers to the account goes with its row; what names it by text goes here.
@@ -262,5 +263,6 @@ func (db *DB) DeleteUser(ctx context.Context, userID string, deleted audit.Entry
 		}
 		return nil
 	})
-	return db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
+	err = db.tell(ctx, err, revocation.Notice{Kind: revocation.User, ID: userID})
+	return db.tellChanged(ctx, err, userID)
 }

@@ -83,8 +83,10 @@ func Open(_ context.Context, c Config) (*DB, error) {
 // Close waits for operations under way, and some seconds at most for notices that other processes are still to get, and closes
 // the database. [DB.Watch] is to be ended before.
 func (db *DB) Close() error {
-	if db.notifier != nil {
-		db.notifier.close()
+	for _, n := range []*notifier{db.revocations, db.changes} {
+		if n != nil {
+			n.close()
+		}
 	}
 	if db.read == db.write {
 		return db.write.Close()

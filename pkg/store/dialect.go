@@ -28,7 +28,8 @@ type dialect struct {
 	// holdUsers tells which of the accounts are there; to the end of the transaction none of those is erased.
 	holdUsers func(ctx context.Context, tx *sql.Tx, ids []string) (there map[string]bool, err error)
 
-	notifier *notifier // brings notices to other processes; nil where they see for themselves
+	revocations, changes *notifier // bring word to other processes; nil where they see for themselves
+	sender               string    // of changes: not to be heard again; random
 	// listen delivers notices of other processes until it no longer can. It calls established once none is missed from then on.
 	listen func(ctx context.Context, established func()) error
 

@@ -18,29 +18,43 @@ const (
 	maxListenPause = 2 * time.Second
 )
 
-// feed delivers notices in this process.
+// feed tells this process what is told of.
 type feed struct {
-	up          atomic.Bool
-	mu          sync.Mutex
-	subscribers []func(revocation.Notice)
+	up       atomic.Bool
+	onNotice subscribers[revocation.Notice]
+	onChange subscribers[string]
 }
 
 // Subscribe implements [revocation.Feed].
-func (f *feed) Subscribe(subscriber func(revocation.Notice)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.subscribers = append(f.subscribers, subscriber)
-}
+func (f *feed) Subscribe(subscriber func(revocation.Notice)) { f.onNotice.add(subscriber) }
 
 // Up implements [revocation.Feed]. It is false but while [DB.Watch] runs and hears of what other processes do.
 func (f *feed) Up() bool { return f.up.Load() }
 
-func (f *feed) deliver(n revocation.Notice) {
-	f.mu.Lock()
-	subscribers := slices.Clip(f.subscribers)
-	f.mu.Unlock()
-	for _, subscriber := range subscribers {
-		subscriber(n)
+// deliverAll says that anything may have been missed.
+func (f *feed) deliverAll() {
+	f.onNotice.tell(revocation.Notice{})
+	f.onChange.tell("")
+}
+
+// subscribers are called with each piece of news.
+type subscribers[News any] struct {
+	mu  sync.Mutex
+	all []func(News)
+}
+
+func (s *subscribers[News]) add(subscriber func(News)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, subscriber)
+}
+
+func (s *subscribers[News]) tell(news News) {
+	s.mu.Lock()
+	all := slices.Clip(s.all)
+	s.mu.Unlock()
+	for _, subscriber := range all {
+		subscriber(news)
 	}
 }
 
@@ -51,10 +65,10 @@ func (db *DB) tell(ctx context.Context, err error, notices ...revocation.Notice)
 		return err
 	}
 	for _, n := range notices {
-		db.deliver(n)
+		db.onNotice.tell(n)
 	}
-	if db.notifier != nil {
-		db.notifier.add(ctx, notices...)
+	if db.revocations != nil {
+		db.revocations.add(ctx, column(notices, encodeNotice)...)
 	}
 	return err
 }
@@ -64,13 +78,13 @@ func isUnknown(err error) bool {
 	return errors.Is(err, context.Canceled) || apierror.From(err).Code == apierror.StoreUnavailable
 }
 
-// Watch delivers notices of other processes to the subscribers until ctx ends, then it returns nil. While the database is away it
-// tries on. Whenever notices may have been missed it delivers the zero one first. On Postgres it takes a connection of its own, which
+// Watch delivers notices and changes of other processes to the subscribers until ctx ends, then it returns nil. While the database is
+// away it tries on. Whenever any may have been missed it delivers the zero ones first. On Postgres it takes a connection of its own, which
 // must lead to the server itself and not to a pooler of transactions.
 func (db *DB) Watch(ctx context.Context) error {
 	for pause := minListenPause; ; pause = min(2*pause, maxListenPause) {
 		_ = db.listen(ctx, func() { // why it ended is what every other operation reports
-			db.deliver(revocation.Notice{})
+			db.deliverAll()
 			db.up.Store(true)
 			pause = minListenPause
 		})

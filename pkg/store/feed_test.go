@@ -44,6 +44,8 @@ func (w *wire) setBroken(broken bool) {
 	w.broken = broken
 }
 
+func lineOfSession(i int) string { return encodeNotice(noticeOfSession(i)) }
+
 func noticeOfSession(i int) revocation.Notice {
 	return revocation.Notice{Kind: revocation.Session, ID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)}
 }
@@ -57,17 +59,17 @@ func TestNotifier(t *testing.T) {
 	}{
 		{"one", 0, 1, 1},
 		{"what piled up goes together", 100, 2, 100},
-		{"as much as one message holds", maxNotices, 2, maxNotices},
-		{"more means everything", maxNotices + 1, 2, 0},
+		{"as much as one message holds", maxLines, 2, maxLines},
+		{"more means everything", maxLines + 1, 2, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &wire{open: make(chan struct{})}
 				n := newNotifier(w.send)
-				n.add(t.Context(), noticeOfSession(0))
+				n.add(t.Context(), lineOfSession(0))
 				synctest.Wait()
 				for i := range row.pending {
-					n.add(t.Context(), noticeOfSession(i), noticeOfSession(i))
+					n.add(t.Context(), lineOfSession(i), lineOfSession(i))
 				}
 				close(w.open)
 				n.close()
@@ -79,9 +81,9 @@ func TestNotifier(t *testing.T) {
 				if len(last) >= 8000 {
 					t.Errorf("a payload of %d bytes", len(last))
 				}
-				notices := decodeNotices(last)
-				if isAll := slices.Equal(notices, []revocation.Notice{{}}); isAll != (row.last == 0) || !isAll && len(notices) != row.last {
-					t.Errorf("the last message: %v", notices)
+				lines := strings.Split(last, "\n")
+				if isAll := last == ""; isAll != (row.last == 0) || !isAll && len(lines) != row.last {
+					t.Errorf("the last message: %q", lines)
 				}
 			})
 		})
@@ -94,7 +96,7 @@ func TestNotifierOutage(t *testing.T) {
 		close(w.open)
 		w.setBroken(true)
 		n := newNotifier(w.send)
-		n.add(t.Context(), noticeOfSession(1))
+		n.add(t.Context(), lineOfSession(1))
 		time.Sleep(notifyWithin - time.Second)
 		w.setBroken(false)
 		n.close()
@@ -105,7 +107,7 @@ func TestNotifierOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{} // nothing passes
 		n := newNotifier(w.send)
-		n.add(t.Context(), noticeOfSession(1))
+		n.add(t.Context(), lineOfSession(1))
 		start := time.Now()
 		n.close()
 		if took := time.Since(start); took > notifyWithin {
@@ -140,7 +142,7 @@ func TestTell(t *testing.T) {
 	}
 }
 
-func TestDecodeNotices(t *testing.T) {
+func TestHear(t *testing.T) {
 	all := revocation.Notice{}
 	for payload, want := range map[string][]revocation.Notice{
 		"":                      {all},
@@ -150,8 +152,31 @@ func TestDecodeNotices(t *testing.T) {
 		`{"of": "later"}`:       {all},
 		strings.Repeat("\n", 2): {all, all, all},
 	} {
-		if got := decodeNotices(payload); !slices.Equal(got, want) {
-			t.Errorf("%q: %v, want %v", payload, got, want)
+		var db DB
+		var got []revocation.Notice
+		db.Subscribe(func(n revocation.Notice) { got = append(got, n) })
+		db.hear(revocationsChannel, payload)
+		if !slices.Equal(got, want) {
+			t.Errorf("revocations %q: %v, want %v", payload, got, want)
+		}
+	}
+
+	for payload, want := range map[string][]string{
+		"":               {""},
+		"other\n":        {""},
+		"other\nu1\nu2":  {"u1", "u2"},
+		"other":          {""},
+		"myself\nu1":     nil,
+		"myself\n":       nil,
+		"other\nmyself":  {"myself"},
+		"myself2\nuser1": {"user1"},
+	} {
+		db := DB{dialect: dialect{sender: "myself"}}
+		var got []string
+		db.OnChange(func(userID string) { got = append(got, userID) })
+		db.hear(changesChannel, payload)
+		if !slices.Equal(got, want) {
+			t.Errorf("changes %q: %q, want %q", payload, got, want)
 		}
 	}
 }

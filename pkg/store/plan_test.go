@@ -229,7 +229,7 @@ func plans(db *DB) map[string][]any {
 		all[e.statement(db.dialect)] = []any{at(100), purgeChunk}
 	}
 	if db.engine == Postgres {
-		all[notify] = []any{""}
+		all[notify] = []any{changesChannel, ""}
 		all[insertNonces] = []any{[][]byte{digest}, []time.Time{time.Now()}}
 		all[insertDigests] = []any{[][]byte{digest}, []time.Time{time.Now()}, []time.Time{time.Now()}}
 		all[insertEvents] = []any{

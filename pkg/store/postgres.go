@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"strconv"
 	"time"
@@ -55,11 +56,12 @@ func openPostgres(url secret.Text) (*DB, error) {
 		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,
 		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
 	}
-	db.notifier = newNotifier(func(ctx context.Context, payload string) error {
-		return within(ctx, aliveWithin, func(ctx context.Context) error {
-			_, err := pool.ExecContext(ctx, notify, payload)
-			return err
-		})
+	db.sender = rand.Text()
+	db.revocations = newNotifier(func(ctx context.Context, payload string) error {
+		return db.notify(ctx, revocationsChannel, payload)
+	})
+	db.changes = newNotifier(func(ctx context.Context, payload string) error {
+		return db.notify(ctx, changesChannel, db.sender+"\n"+payload)
 	})
 	db.listen = func(ctx context.Context, established func()) error {
 		return db.listenTo(ctx, config.Copy(), established)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,47 +14,53 @@ import (
 	"github.com/provisioner/provisioner/pkg/revocation"
 )
 
+// Channels.
 const (
-	listen = `LISTEN provisioner_revocations`
-	notify = `SELECT pg_notify('provisioner_revocations', $1)`
+	revocationsChannel = "provisioner_revocations"
+	changesChannel     = "provisioner_changes"
 )
 
 const (
-	maxNotices   = 150 // in one payload, which Postgres limits to 7,999 bytes; the notice of everything stands for more
+	listen = `LISTEN ` + revocationsChannel + `; LISTEN ` + changesChannel
+	notify = `SELECT pg_notify($1, $2)`
+)
+
+const (
+	maxLines     = 150 // in one payload, which Postgres limits to 7,999 bytes; the line of everything stands for more
 	notifyWithin = 10 * time.Second
 	notifyPause  = 200 * time.Millisecond // after a failure
 	aliveEvery   = time.Second            // of silence: then the listening connection is asked for a sign of life
 	aliveWithin  = 2 * time.Second
 )
 
-// notifier brings notices to other replicas, after the transactions that they tell of: what has piled up while one message was on
-// its way goes into the next. It has a goroutine only while it has something to send.
+// notifier brings lines of text to other replicas, after the transactions that they tell of: what has piled up while one message was
+// on its way goes into the next. The line "" is of everything. It has a goroutine only while it has something to send.
 type notifier struct {
 	send     func(ctx context.Context, payload string) error
 	giveUp   func()
 	givenUp  chan struct{}
 	mu       sync.Mutex
-	pending  map[revocation.Notice]bool
+	pending  map[string]bool
 	finished chan struct{} // closed when the goroutine has ended; nil while there is none
 }
 
 func newNotifier(send func(ctx context.Context, payload string) error) *notifier {
 	givenUp := make(chan struct{})
 	return &notifier{
-		send: send, giveUp: sync.OnceFunc(func() { close(givenUp) }), givenUp: givenUp, pending: make(map[revocation.Notice]bool),
+		send: send, giveUp: sync.OnceFunc(func() { close(givenUp) }), givenUp: givenUp, pending: make(map[string]bool),
 	}
 }
 
-// add has notices sent. It does not wait for that, nor does the end of ctx prevent it.
-func (n *notifier) add(ctx context.Context, notices ...revocation.Notice) {
+// add has lines sent. It does not wait for that, nor does the end of ctx prevent it.
+func (n *notifier) add(ctx context.Context, lines ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, notice := range notices {
-		n.pending[notice] = true
+	for _, line := range lines {
+		n.pending[line] = true
 	}
-	if len(n.pending) > maxNotices {
+	if len(n.pending) > maxLines {
 		clear(n.pending)
-		n.pending[revocation.Notice{}] = true
+		n.pending[""] = true
 	}
 	if n.finished == nil && len(n.pending) > 0 {
 		n.finished = make(chan struct{})
@@ -79,7 +87,7 @@ func (n *notifier) take() (payload string, more bool) {
 		n.finished = nil
 		return "", false
 	}
-	payload = encodeNotices(n.pending)
+	payload = encodeLines(n.pending)
 	clear(n.pending)
 	return payload, true
 }
@@ -116,35 +124,44 @@ func (n *notifier) close() {
 	}
 }
 
-// encodeNotices returns lines of a kind and an id, or "" for the zero notice among them.
-func encodeNotices(notices map[revocation.Notice]bool) string {
-	if notices[revocation.Notice{}] {
+// encodeLines returns the lines, or "" if that is among them.
+func encodeLines(lines map[string]bool) string {
+	if lines[""] {
 		return ""
 	}
-	lines := make([]string, 0, len(notices))
-	for n := range notices {
-		lines = append(lines, string(n.Kind)+" "+n.ID)
-	}
-	return strings.Join(lines, "\n")
+	return strings.Join(slices.Collect(maps.Keys(lines)), "\n")
 }
 
-// decodeNotices returns what encodeNotices wrote. What it does not understand may mean anything: the zero notice.
-func decodeNotices(payload string) []revocation.Notice {
-	var notices []revocation.Notice
-	for line := range strings.SplitSeq(payload, "\n") {
-		kind, id, _ := strings.Cut(line, " ")
-		n := revocation.Notice{Kind: revocation.Kind(kind), ID: id}
-		switch n.Kind {
-		case revocation.Session, revocation.User, revocation.Key:
-		default:
-			n = revocation.Notice{}
-		}
-		notices = append(notices, n)
+// encodeNotice returns the line of a notice: its kind and id, "" for the zero notice.
+func encodeNotice(n revocation.Notice) string {
+	if n == (revocation.Notice{}) {
+		return ""
 	}
-	return notices
+	return string(n.Kind) + " " + n.ID
 }
 
-// listenTo is the way of Postgres: a connection of its own that listens. It hears this process's messages too.
+// decodeNotice returns what encodeNotice wrote. What it does not understand may mean anything: the zero notice.
+func decodeNotice(line string) revocation.Notice {
+	kind, id, _ := strings.Cut(line, " ")
+	n := revocation.Notice{Kind: revocation.Kind(kind), ID: id}
+	switch n.Kind {
+	case revocation.Session, revocation.User, revocation.Key:
+		return n
+	default:
+		return revocation.Notice{}
+	}
+}
+
+// notify sends one message.
+func (db *DB) notify(ctx context.Context, channel, payload string) error {
+	return within(ctx, aliveWithin, func(ctx context.Context) error {
+		_, err := db.write.ExecContext(ctx, notify, channel, payload)
+		return err
+	})
+}
+
+// listenTo is the way of Postgres: a connection of its own that listens. It hears this process's messages too: of
+// changes they name their sender and are left alone; revocations are told once more, in the form that releases before this one know.
 func (db *DB) listenTo(ctx context.Context, config *pgx.ConnConfig, established func()) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -165,9 +182,24 @@ func (db *DB) listenTo(ctx context.Context, config *pgx.ConnConfig, established 
 		if err != nil {
 			return err
 		}
-		for _, n := range decodeNotices(message.Payload) {
-			db.deliver(n)
+		db.hear(message.Channel, message.Payload)
+	}
+}
+
+// hear delivers a message. One of changes begins with the line of its sender.
+func (db *DB) hear(channel, payload string) {
+	if channel == changesChannel {
+		sender, changes, _ := strings.Cut(payload, "\n")
+		if sender == db.sender {
+			return
 		}
+		for userID := range strings.SplitSeq(changes, "\n") {
+			db.onChange.tell(userID)
+		}
+		return
+	}
+	for line := range strings.SplitSeq(payload, "\n") {
+		db.onNotice.tell(decodeNotice(line))
 	}
 }
 

@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"time"
-
-	"github.com/provisioner/provisioner/pkg/revocation"
 )
 
 const (
@@ -42,7 +40,7 @@ func (db *DB) pollVersion(ctx context.Context, established func()) error {
 			return err
 		}
 		if now != seen {
-			db.deliver(revocation.Notice{})
+			db.deliverAll()
 		}
 		seen = now
 	}
