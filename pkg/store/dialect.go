@@ -25,6 +25,7 @@ type dialect struct {
 	insertEvents   func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
 	insertRefusals func(ctx context.Context, tx *sql.Tx, refusals []refusal) error
 	updateUses     func(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error
+	insertOps      func(ctx context.Context, tx *sql.Tx, b batch) (head int64, err error) // see appendOps
 	// holdUsers tells which of the accounts are there; to the end of the transaction none of those is erased.
 	holdUsers func(ctx context.Context, tx *sql.Tx, ids []string) (there map[string]bool, err error)
 

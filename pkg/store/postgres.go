@@ -51,6 +51,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		insertEvents:   insertEventsTogether,
 		insertRefusals: insertRefusalsTogether,
 		updateUses:     updateUsesTogether,
+		insertOps:      insertOpsTogether,
 		holdUsers:      holdUsersTogether,
 		goose:          goose.DialectPostgres,
 		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,

@@ -53,6 +53,7 @@ func openSQLite(path string) (*DB, error) {
 		insertEvents:   insertEventsSingly,
 		insertRefusals: insertRefusalsSingly,
 		updateUses:     updateUsesSingly,
+		insertOps:      insertOpsSingly,
 		holdUsers:      holdUsersSingly,
 		goose:          goose.DialectSQLite3,
 		hasVersions:    `SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'goose_db_version'`,
