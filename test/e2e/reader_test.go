@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -126,3 +127,8 @@ func told(a answer, err error) string {
 	}
 	return nested(a)
 }
+
+// access returns the access token, as a device asks for it.
+func (r *reader) access(context.Context) (string, error) { return r.accessToken, nil }
+
+func keepPowerSyncToken(token string) { run.keep("PowerSync token", token) }
