@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/provisioner/provisioner/test/daemon"
+	"github.com/provisioner/provisioner/test/npm"
 )
 
 // Browser is a running browser, for one goroutine.
@@ -37,26 +35,7 @@ func Start(t testing.TB) *Browser {
 		t.Fatal(err)
 	}
 	b := &Browser{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	cmd := exec.Command("node", "browser.mjs")
-	cmd.Dir = sources(t)
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TZ=UTC", "PORT=" + strconv.Itoa(port), "CHROMIUM=" + chromium,
-	}
-	process, err := daemon.Start(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := process.Stop(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Logf("browser.mjs: %s", process.Output())
-		}
-	})
-	if err := process.Await(b.ping); err != nil {
-		t.Fatalf("%v: run `make deps` if it misses its library", err)
-	}
+	npm.Serve(t, "browser", "browser.mjs", []string{"PORT=" + strconv.Itoa(port), "CHROMIUM=" + chromium}, b.ping)
 	return b
 }
 
@@ -120,20 +99,4 @@ func (b *Browser) act(action map[string]string) Page {
 		b.t.Fatal(err)
 	}
 	return page
-}
-
-// sources returns the directory of this package, found from the module's root: a test runs in its own package's.
-func sources(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "test/browser")
-		}
-	}
-	t.Fatal("no go.mod above the working directory")
-	return ""
 }

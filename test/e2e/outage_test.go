@@ -21,7 +21,7 @@ const (
 func newPostgres(t *testing.T) *postgres.Server { t.Helper(); return postgres.StartServer(t) }
 
 // withPassword returns a database URL with a password in it, which a trusting server does not look at.
-func withPassword(t *testing.T, database string) string {
+func withPassword(t testing.TB, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)
 	if err != nil {

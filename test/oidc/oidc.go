@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/provisioner/provisioner/test/daemon"
+	"github.com/provisioner/provisioner/test/npm"
 )
 
 // Person is a user of the provider.
@@ -59,21 +57,7 @@ func Start(t testing.TB, c Client) *Provider {
 	p := &Provider{
 		Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), ClientID: "provisioner", ClientSecret: rand.Text(), t: t,
 	}
-	cmd := exec.Command("node", "provider.mjs")
-	cmd.Dir = sources(t)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "OIDC_PROVIDER=" + p.settings(c)}
-	if p.process, err = daemon.Start(cmd); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.Stop()
-		if t.Failed() {
-			t.Logf("provider.mjs: %s", p.process.Output())
-		}
-	})
-	if err := p.process.Await(p.ping); err != nil {
-		t.Fatalf("%v: run `make deps` if it misses its library", err)
-	}
+	p.process = npm.Serve(t, "oidc", "provider.mjs", []string{"OIDC_PROVIDER=" + p.settings(c)}, p.ping)
 	return p
 }
 
@@ -114,20 +98,4 @@ func (p *Provider) ping() error {
 		return fmt.Errorf("discovery is %s", resp.Status)
 	}
 	return nil
-}
-
-// sources returns the directory of this package, found from the module's root: a test runs in its own package's.
-func sources(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "test/oidc")
-		}
-	}
-	t.Fatal("no go.mod above the working directory")
-	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/test/daemon"
+	"github.com/provisioner/provisioner/test/npm"
 )
 
 const startTimeout = 30 * time.Second
@@ -63,7 +64,7 @@ func StartReceiver(t testing.TB, b Bindings) string {
 
 func start(t testing.TB, config string, b Bindings) string {
 	t.Helper()
-	dir := sources(t)
+	dir := npm.Dir(t, "workers")
 	control, announce, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -113,20 +114,4 @@ func executable(t testing.TB, dir string) string {
 		t.Fatalf("no workerd in %s/node_modules: run `make deps`", dir)
 	}
 	return programs[0]
-}
-
-// sources returns the directory of this package, found from the module's root: a test runs in its own package's.
-func sources(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "test/workers")
-		}
-	}
-	t.Fatal("no go.mod above the working directory")
-	return ""
 }
