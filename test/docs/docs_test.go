@@ -27,6 +27,7 @@ var pages = []struct {
 	{"docs/flutter.md", true},
 	{"docs/forward-auth.md", true},
 	{"docs/accounts.md", true},
+	{"docs/sync.md", true},
 	{"docs/operating-accounts.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},
