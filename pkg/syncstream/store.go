@@ -39,7 +39,8 @@ type Store interface {
 	Snapshot(ctx context.Context, userID, clientID string) (Snapshot, error)
 	// Ops returns operations by their IDs. Fewer than page asks for are not the last: only none are.
 	Ops(ctx context.Context, page Page) ([]Op, error)
-	// Compacted returns when a bucket was compacted last, as in Bucket.
+	// Compacted returns when a bucket was compacted last, as in Bucket. It returns ErrNoUser for a bucket that is not there: it went with
+	// its user.
 	Compacted(ctx context.Context, userID, stream string) (head int64, err error)
 	// WriteCheckpoint steps the counter of a client, or raises it to atLeast if that is not 0, and returns it. Of a user's clients those
 	// that were not heard of the longest are forgotten beyond MaxClients. It returns ErrNoUser.
@@ -70,4 +71,16 @@ type Compactor interface {
 	// Backfill writes operations for at most limit rows that have none, because they are from before there were operations or were
 	// changed by hand (a null op_id says so), and returns for how many.
 	Backfill(ctx context.Context, limit int) (int, error)
+}
+
+// Status is how much there is of everything.
+type Status struct {
+	Users       int64 // that have buckets
+	Buckets     int64
+	Ops         int64     // in all buckets
+	Void        int64     // of those, what compaction would make shorter, about
+	Untold      int64     // rows that no operation tells of yet
+	Clients     int64     // whose write checkpoints are remembered
+	DeadLetters int64     // uploads that could not succeed
+	OldestDead  time.Time // when the first of those was received; zero for none
 }
