@@ -40,6 +40,9 @@ const (
 	SigningKeyAdded     Kind = "signing_key.added"
 	SigningKeyGone      Kind = "signing_key.removed"
 	DatabaseAdopted     Kind = "database.adopted"
+	UploadRejected      Kind = "sync.upload_rejected" // the changes of a device, kept as a dead letter
+	DeadLetterReplayed  Kind = "sync.dead_letter_replayed"
+	DeadLetterDropped   Kind = "sync.dead_letter_dropped"
 	RefusalsOverflow    Kind = "refusals.overflow" // more refusals in a minute than are told apart
 )
 
@@ -47,7 +50,8 @@ const (
 var Kinds = []Kind{
 	Registered, Disabled, Enabled, Deleted, PlanSet, SignedIn, SignInRefused, RegistrationRefused, SignedOut, SessionRevoked, SessionReused,
 	PasswordChanged, PasswordRefused, ResetRequested, VerificationSent, ResetDone, ResetRefused, EmailVerified,
-	VerificationRefused, IdentityLinked, IdentityRemoved, IdentityRefused, KeyIssued, KeyRevoked, KeyRotated, SigningKeyAdded, SigningKeyGone, DatabaseAdopted, RefusalsOverflow,
+	VerificationRefused, IdentityLinked, IdentityRemoved, IdentityRefused, KeyIssued, KeyRevoked, KeyRotated, SigningKeyAdded, SigningKeyGone, DatabaseAdopted,
+	UploadRejected, DeadLetterReplayed, DeadLetterDropped, RefusalsOverflow,
 }
 
 // Entry is one event, or for refusals all equal ones of a minute.

@@ -63,3 +63,9 @@ func (t *Table) Stream() string { return "user_" + t.Name }
 
 // Row holds the values of a row's columns, in the order of Table.Columns and in the form of their kinds.
 type Row []any
+
+// column returns where a column stands among the table's.
+func (t *Table) column(name string) (int, bool) {
+	i := slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+	return i, i >= 0
+}
