@@ -11,24 +11,26 @@ import (
 type papyrusTable struct {
 	name    string
 	needed  bool     // a database without it is not Papyrus's
+	owner   string   // the column of the user that a row belongs to, "" for users
 	columns []string // that it must have
 }
 
 // papyrusTables are those whose rows go on (contract: papyrus, section 5).
 var papyrusTables = []papyrusTable{
-	{"users", true, []string{
+	{"users", true, "", []string{
 		"user_id", "display_name", "avatar_url", "primary_email", "primary_email_verified", "created_at", "last_login_at", "disabled_at",
 	}},
-	{"password_credentials", true, []string{"user_id", "password_hash", "password_changed_at"}},
-	{"auth_sessions", true, []string{
+	{"password_credentials", true, "user_id", []string{"user_id", "password_hash", "password_changed_at"}},
+	{"auth_sessions", true, "user_id", []string{
 		"session_id", "user_id", "refresh_token_hash", "client_type", "device_label", "created_at", "expires_at", "revoked_at", "last_seen_at",
 	}},
-	{"user_identities", false, []string{
+	{"user_identities", false, "user_id", []string{
 		"identity_id", "user_id", "provider", "provider_subject", "email_at_provider", "email_verified_at_provider", "created_at", "last_used_at",
 	}},
-	{"email_action_tokens", false, []string{
+	{"email_action_tokens", false, "user_id", []string{
 		"token_id", "user_id", "action_type", "token_hash", "expires_at", "used_at", "created_at",
 	}},
+	{"books", false, "owner_user_id", []string{"book_id", "owner_user_id", "title"}},
 }
 
 // replacedTables are those whose rows live a minute, or that are of no worth: ours take their place.
@@ -68,7 +70,7 @@ var rowChecks = []rowCheck{
 }
 
 const (
-	countOrphans = `SELECT count(*)::text FROM %s t WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id::text = t.user_id::text) HAVING count(*) > 0`
+	countOrphans = `SELECT count(*)::text FROM %s t WHERE NOT EXISTS (SELECT FROM users u WHERE u.user_id::text = t.%s::text) HAVING count(*) > 0`
 	countNulls   = `SELECT count(*)::text FROM %s WHERE %s IS NULL HAVING count(*) > 0`
 	countNoUUIDs = `SELECT count(*)::text FROM %s WHERE %s::text !~* '^[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$' HAVING count(*) > 0`
 
@@ -166,10 +168,10 @@ func (a *adopter) checks() []rowCheck {
 			all = append(all, c)
 		}
 	}
-	for _, table := range a.shared {
-		if table != "users" {
+	for _, t := range papyrusTables {
+		if t.owner != "" && slices.Contains(a.shared, t.name) {
 			all = append(all, rowCheck{
-				table, "%s rows of " + table + " belong to no user: delete them", fmt.Sprintf(countOrphans, table),
+				t.name, "%s rows of " + t.name + " belong to no user: delete them", fmt.Sprintf(countOrphans, t.name, t.owner),
 			})
 		}
 	}

@@ -18,6 +18,7 @@ var missingValues = map[string]string{
 	"auth_sessions.ends_at":                    `greatest(created_at + interval '365 days', expires_at)`, // no live session ends by it
 	"user_identities.created_at":               `now()`,
 	"email_action_tokens.created_at":           `now()`,
+	"books.title":                              `'Untitled Book'`,
 }
 
 // tidying brings rows into the form in which this program writes them.
@@ -27,6 +28,16 @@ var tidying = []struct{ table, statement string }{
 	{"auth_sessions", `UPDATE auth_sessions SET refresh_token_hash = lower(refresh_token_hash) WHERE refresh_token_hash <> lower(refresh_token_hash)`},
 	{"email_action_tokens", `DELETE FROM email_action_tokens WHERE used_at IS NOT NULL OR expires_at <= now()
 		OR action_type NOT IN ('verify_email', 'reset_password') OR token_hash !~ '^[0-9a-f]{64}$'`},
+	{"books", `UPDATE books SET title = 'Untitled Book' WHERE title = ''`},
+	{"books", `UPDATE books SET added_at = now() WHERE NOT isfinite(added_at)`},
+	{"books", `UPDATE books SET updated_at = now() WHERE NOT isfinite(updated_at)`},
+	{"books", `UPDATE books SET current_position = NULL WHERE current_position IN ('NaN', 'Infinity', '-Infinity')`},
+	{"books", `UPDATE books SET co_authors = CASE jsonb_typeof(co_authors) WHEN 'null' THEN NULL
+		WHEN 'array' THEN (SELECT coalesce(jsonb_agg(name ORDER BY n), '[]') FROM jsonb_array_elements_text(co_authors)
+			WITH ORDINALITY AS a (name, n) WHERE name IS NOT NULL)
+		ELSE jsonb_build_array(co_authors #>> '{}') END WHERE co_authors IS NOT NULL`}, // a list of texts
+	{"books", `UPDATE books SET custom_metadata = CASE jsonb_typeof(custom_metadata) WHEN 'null' THEN NULL
+		ELSE jsonb_build_object('value', custom_metadata) END WHERE jsonb_typeof(custom_metadata) <> 'object'`},
 }
 
 // filling returns the value of a column of ours where there is none, "" if nobody can tell.
@@ -144,10 +155,13 @@ func (a *adopter) require(ctx context.Context, c pgColumn) error {
 	return a.alter(ctx, c, "SET NOT NULL")
 }
 
-// cast returns a column's value as another type. Times without a zone are UTC.
+// cast returns a column's value as another type. Times without a zone are UTC; whole numbers that are too large are dropped.
 func cast(name, from, to string) string {
 	if strings.HasPrefix(from, "timestamp") && strings.HasSuffix(from, "without time zone") && to == "timestamp with time zone" {
 		return name + ` AT TIME ZONE 'UTC'`
+	}
+	if to == "integer" && (from == "bigint" || strings.HasPrefix(from, "numeric")) {
+		return `CASE WHEN ` + name + ` BETWEEN -2147483648 AND 2147483647 THEN ` + name + `::integer END`
 	}
 	return name + "::" + to
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/idempotency"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/replay"
@@ -30,6 +31,7 @@ var (
 	_ audit.Store       = (*DB)(nil)
 	_ event.Store       = (*DB)(nil)
 	_ idempotency.Store = (*DB)(nil)
+	_ library.Store     = (*DB)(nil)
 	_ mail.Store        = (*DB)(nil)
 	_ oidc.Store        = (*DB)(nil)
 	_ replay.Store      = (*DB)(nil)
@@ -102,9 +104,14 @@ func (db *DB) Ping(ctx context.Context) error {
 	})
 }
 
-// attempt gives work its time, and another try where it lost to a concurrent transaction, and explains its error.
+// attempt gives work the time of an operation; see attemptWithin.
 func attempt(ctx context.Context, op string, work func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, opTimeout)
+	return attemptWithin(ctx, opTimeout, op, work)
+}
+
+// attemptWithin gives work its time, and another try where it lost to a concurrent transaction, and explains its error.
+func attemptWithin(ctx context.Context, limit time.Duration, op string, work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
 	var err error
@@ -118,7 +125,14 @@ func attempt(ctx context.Context, op string, work func(ctx context.Context) erro
 
 // tx runs work in one transaction. Work may run more than once: it begins anew each time.
 func (db *DB) tx(ctx context.Context, op string, work func(ctx context.Context, tx *sql.Tx) error) error {
-	return attempt(ctx, op, func(ctx context.Context) error {
+	return db.txWithin(ctx, opTimeout, op, work)
+}
+
+// txWithin is tx for work that has its own time.
+func (db *DB) txWithin(
+	ctx context.Context, limit time.Duration, op string, work func(ctx context.Context, tx *sql.Tx) error,
+) error {
+	return attemptWithin(ctx, limit, op, func(ctx context.Context) error {
 		tx, err := db.write.BeginTx(ctx, nil)
 		if err != nil {
 			return err

@@ -59,7 +59,7 @@ func isOutage(err error) bool {
 		return true
 	}
 	for _, gone := range []error{
-		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone,
+		context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, driver.ErrBadConn, sql.ErrConnDone, errOvertaken,
 	} {
 		if errors.Is(err, gone) {
 			return true
@@ -91,8 +91,12 @@ func isSQLiteOutage(code int) bool {
 	return false
 }
 
-// lostRace reports whether Postgres undid a transaction in favour of a concurrent one, so that it can be tried again.
+// lostRace reports whether a transaction was undone in favour of a concurrent one, by Postgres or by itself, so that it can be tried
+// again.
 func lostRace(err error) bool {
+	if errors.Is(err, errOvertaken) {
+		return true
+	}
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == stateSerializationFailed || e.Code == stateDeadlock)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +15,12 @@ const purgeChunk = 1000
 // endedTokensKept is how long a token that can no longer be used is kept, for whoever asks what became of it.
 const endedTokensKept = 24 * time.Hour
 
+// How long what devices rely on is kept after it was of use last.
+const (
+	uploadsKept     = 30 * 24 * time.Hour // answers in the ledger (contract: papyrus, section 6)
+	syncClientsKept = 90 * 24 * time.Hour // write checkpoints of a client
+)
+
 // Retention says how long to keep what does not expire by itself; 0 is for good.
 type Retention struct {
 	Events   time.Duration // from their reception
@@ -23,11 +30,11 @@ type Retention struct {
 
 // Purged counts the rows that a purge deleted.
 type Purged struct {
-	Nonces, EventDigests, Claims, Issues, Sessions, Events, ExchangeCodes, States, ActionTokens, AuditEntries int64
+	Nonces, EventDigests, Claims, Issues, Sessions, Events, ExchangeCodes, States, ActionTokens, AuditEntries, Uploads, SyncClients int64
 }
 
-// Purge deletes what has expired at now, a bounded number of rows at a time. Any number of processes may do so at once. What it
-// deleted before an error it counts.
+// Purge deletes what has expired at now, a bounded number of rows at a time. Any number of processes may do so at once. An error
+// of one table does not keep it from the others.
 func (db *DB) Purge(ctx context.Context, now time.Time, r Retention) (Purged, error) {
 	var p Purged
 	sweeps := []struct {
@@ -45,13 +52,14 @@ func (db *DB) Purge(ctx context.Context, now time.Time, r Retention) (Purged, er
 		{expiredStates, now, &p.States},
 		{endedTokens, now.Add(-endedTokensKept), &p.ActionTokens},
 		{oldAudit, since(now, r.Audit), &p.AuditEntries},
+		{oldUploads, now.Add(-uploadsKept), &p.Uploads},
+		{silentClients, now.Add(-syncClientsKept), &p.SyncClients},
 	}
+	var errs []error
 	for _, s := range sweeps {
-		if err := db.sweep(ctx, s.expired, s.before, s.deleted); err != nil {
-			return p, err
-		}
+		errs = append(errs, db.sweep(ctx, s.expired, s.before, s.deleted))
 	}
-	return p, nil
+	return p, errors.Join(errs...)
 }
 
 // since returns the time that lies kept before now, the zero time for what is kept for good.
@@ -78,6 +86,8 @@ var (
 	expiredStates  = expired{"oidc_states", "state_hash", "expires_at"}
 	endedTokens    = expired{"email_action_tokens", "token_id", "coalesce(used_at, expires_at)"}
 	oldAudit       = expired{"audit_log", "id", "at"}
+	oldUploads     = expired{"sync_uploads", "session_id, digest", "answered_at"}
+	silentClients  = expired{"sync_clients", "user_id, client_id", "heard_at"}
 )
 
 // How to delete at most $2 rows of table 1 that ended, by column 3, at $1 or before. SQLite finds them again by their key, column

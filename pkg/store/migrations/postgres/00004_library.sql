@@ -2,8 +2,88 @@
 
 -- Replicas of the version before run on while this is done, and after: nothing that they read or write changes.
 
+-- Papyrus's books, where its database was adopted before books were synced: their columns get the types of ours, and what they lack of
+-- ours. Rows, columns that only they have, references to them and publications stay. In any other database this does nothing.
+-- +goose StatementBegin
+DO $$
+DECLARE
+    had  text;
+    item record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'books') THEN
+        RETURN;
+    END IF;
+
+    FOR item IN SELECT conname AS name FROM pg_constraint
+        WHERE conrelid = 'books'::regclass AND (contype IN ('c', 'u', 'x') OR contype = 'f' AND confrelid = 'users'::regclass) LOOP
+        EXECUTE format('ALTER TABLE books DROP CONSTRAINT %I', item.name);
+    END LOOP;
+    FOR item IN SELECT indexrelid::regclass AS name FROM pg_index
+        WHERE indrelid = 'books'::regclass AND indisunique AND NOT indisprimary LOOP
+        EXECUTE format('DROP INDEX %s', item.name);
+    END LOOP;
+    FOR item IN SELECT conname AS name FROM pg_constraint
+        WHERE conrelid = 'books'::regclass AND contype = 'p' AND conname <> 'books_pkey' LOOP
+        EXECUTE format('ALTER TABLE books RENAME CONSTRAINT %I TO books_pkey', item.name);
+    END LOOP;
+    ALTER INDEX IF EXISTS books_owner_idx RENAME TO books_owner_idx_papyrus;
+
+    FOR item IN SELECT * FROM (VALUES
+        ('book_id', 'uuid'), ('owner_user_id', 'uuid'), ('title', 'text'), ('subtitle', 'text'), ('author', 'text'),
+        ('co_authors', 'jsonb'), ('isbn', 'text'), ('isbn13', 'text'), ('publisher', 'text'), ('language', 'text'),
+        ('page_count', 'integer'), ('description', 'text'), ('cover_image_url', 'text'), ('reading_status', 'text'),
+        ('current_page', 'integer'), ('current_position', 'double precision'), ('current_cfi', 'text'), ('is_favorite', 'boolean'),
+        ('rating', 'integer'), ('custom_metadata', 'jsonb'), ('added_at', 'timestamp with time zone'),
+        ('updated_at', 'timestamp with time zone'), ('op_id', 'bigint')) AS ours (name, kind) LOOP
+        SELECT format_type(atttypid, atttypmod) INTO had FROM pg_attribute
+            WHERE attrelid = 'books'::regclass AND attname = item.name AND NOT attisdropped;
+        IF NOT FOUND THEN
+            EXECUTE format('ALTER TABLE books ADD COLUMN %I %s', item.name, item.kind);
+            CONTINUE;
+        END IF;
+        EXECUTE format('ALTER TABLE books ALTER COLUMN %I DROP DEFAULT', item.name);
+        IF item.name <> 'book_id' THEN
+            EXECUTE format('ALTER TABLE books ALTER COLUMN %I DROP NOT NULL', item.name);
+        END IF;
+        IF had = item.kind THEN
+            CONTINUE;
+        END IF;
+        EXECUTE format('ALTER TABLE books ALTER COLUMN %1$I TYPE %2$s USING ' || CASE
+            WHEN had LIKE 'timestamp%without time zone' AND item.kind = 'timestamp with time zone' THEN '%1$I AT TIME ZONE ''UTC'''
+            WHEN item.kind = 'integer' AND (had = 'bigint' OR had LIKE 'numeric%')
+                THEN 'CASE WHEN %1$I BETWEEN -2147483648 AND 2147483647 THEN %1$I::integer END'
+            ELSE '%1$I::%2$s' END, item.name, item.kind);
+    END LOOP;
+    FOR item IN SELECT attname AS name FROM pg_attribute WHERE attrelid = 'books'::regclass AND attnum > 0 AND NOT attisdropped
+        AND attnotnull AND NOT atthasdef AND attidentity = '' AND attname <> 'book_id' LOOP
+        EXECUTE format('ALTER TABLE books ALTER COLUMN %I DROP NOT NULL', item.name); -- nobody writes it any more
+    END LOOP;
+
+    UPDATE books SET title = 'Untitled Book' WHERE title IS NULL OR title = '';
+    UPDATE books SET is_favorite = false WHERE is_favorite IS NULL;
+    UPDATE books SET added_at = now() WHERE added_at IS NULL OR NOT isfinite(added_at);
+    UPDATE books SET updated_at = now() WHERE updated_at IS NULL OR NOT isfinite(updated_at);
+    UPDATE books SET current_position = NULL WHERE current_position IN ('NaN', 'Infinity', '-Infinity');
+    UPDATE books SET co_authors = CASE jsonb_typeof(co_authors) WHEN 'null' THEN NULL
+        WHEN 'array' THEN (SELECT coalesce(jsonb_agg(name ORDER BY n), '[]') FROM jsonb_array_elements_text(co_authors)
+            WITH ORDINALITY AS a (name, n) WHERE name IS NOT NULL)
+        ELSE jsonb_build_array(co_authors #>> '{}') END WHERE co_authors IS NOT NULL;
+    UPDATE books SET custom_metadata = CASE jsonb_typeof(custom_metadata) WHEN 'null' THEN NULL
+        ELSE jsonb_build_object('value', custom_metadata) END WHERE jsonb_typeof(custom_metadata) <> 'object';
+
+    ALTER TABLE books
+        ALTER COLUMN owner_user_id SET NOT NULL, ALTER COLUMN title SET NOT NULL,
+        ALTER COLUMN is_favorite SET NOT NULL, ALTER COLUMN is_favorite SET DEFAULT false,
+        ALTER COLUMN added_at SET NOT NULL, ALTER COLUMN added_at SET DEFAULT now(),
+        ALTER COLUMN updated_at SET NOT NULL, ALTER COLUMN updated_at SET DEFAULT now(),
+        ADD FOREIGN KEY (owner_user_id) REFERENCES users ON DELETE CASCADE,
+        ADD CHECK (abs(current_position) <= 1.7976931348623157e308);
+END
+$$;
+-- +goose StatementEnd
+
 -- A synced table. op_id is the operation that told devices of the row as it is; null where none has yet.
-CREATE TABLE books (
+CREATE TABLE IF NOT EXISTS books (
     book_id          uuid PRIMARY KEY,
     owner_user_id    uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     title            text NOT NULL,
@@ -19,7 +99,7 @@ CREATE TABLE books (
     cover_image_url  text,
     reading_status   text,
     current_page     integer,
-    current_position double precision,
+    current_position double precision CHECK (abs(current_position) <= 1.7976931348623157e308), -- neither NaN nor infinite
     current_cfi      text,
     is_favorite      boolean NOT NULL DEFAULT false,
     rating           integer,
@@ -29,7 +109,7 @@ CREATE TABLE books (
     op_id            bigint
 );
 CREATE INDEX books_owner_idx ON books (owner_user_id, book_id);
-CREATE INDEX books_untold_idx ON books (book_id) WHERE op_id IS NULL;
+CREATE INDEX books_untold_idx ON books (owner_user_id, book_id) WHERE op_id IS NULL;
 
 -- The ID of a user's last operation. Whoever writes operations holds this row from before it takes IDs to the end of its
 -- transaction, so that they become visible in their order.
@@ -71,7 +151,8 @@ CREATE TABLE sync_clients (
     heard_at         timestamptz NOT NULL,
     PRIMARY KEY (user_id, client_id)
 );
-CREATE INDEX sync_clients_heard_at_idx ON sync_clients (user_id, heard_at);
+CREATE INDEX sync_clients_user_idx ON sync_clients (user_id, heard_at);
+CREATE INDEX sync_clients_heard_at_idx ON sync_clients (heard_at);
 
 -- Rows that were deleted do not come back.
 CREATE TABLE sync_tombstones (

@@ -20,7 +20,7 @@ CREATE TABLE books (
     cover_image_url  text,
     reading_status   text,
     current_page     integer,
-    current_position real,
+    current_position real CHECK (abs(current_position) <= 1.7976931348623157e308), -- not infinite
     current_cfi      text,
     is_favorite      integer NOT NULL DEFAULT 0 CHECK (is_favorite IN (0, 1)),
     rating           integer,
@@ -30,7 +30,7 @@ CREATE TABLE books (
     op_id            integer
 ) STRICT;
 CREATE INDEX books_owner_idx ON books (owner_user_id, book_id);
-CREATE INDEX books_untold_idx ON books (book_id) WHERE op_id IS NULL;
+CREATE INDEX books_untold_idx ON books (owner_user_id, book_id) WHERE op_id IS NULL;
 
 -- The ID of a user's last operation. Whoever writes operations holds this row from before it takes IDs to the end of its
 -- transaction, so that they become visible in their order.
@@ -72,7 +72,8 @@ CREATE TABLE sync_clients (
     heard_at         integer NOT NULL,
     PRIMARY KEY (user_id, client_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sync_clients_heard_at_idx ON sync_clients (user_id, heard_at);
+CREATE INDEX sync_clients_user_idx ON sync_clients (user_id, heard_at);
+CREATE INDEX sync_clients_heard_at_idx ON sync_clients (heard_at);
 
 -- Rows that were deleted do not come back.
 CREATE TABLE sync_tombstones (
