@@ -22,6 +22,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
+	"github.com/provisioner/provisioner/pkg/syncstream"
 	"github.com/provisioner/provisioner/pkg/token"
 )
 
@@ -38,6 +39,10 @@ var (
 	_ revocation.Feed   = (*DB)(nil)
 	_ session.Store     = (*DB)(nil)
 	_ token.Store       = (*DB)(nil)
+
+	_ syncstream.Changes   = (*DB)(nil)
+	_ syncstream.Compactor = (*DB)(nil)
+	_ syncstream.Store     = (*DB)(nil)
 )
 
 // Engine is a kind of database.

@@ -26,6 +26,7 @@ type dialect struct {
 	patience       string                      // a statement: the next ones of the transaction may take as long as an upload; "" for none needed
 	tables         map[*library.Table]tableSQL // of every synced table
 	ids            func(ids []string) any      // ids as one argument
+	numberedIDs    string                      // the rows r (id, n) of $2, which ids made; n counts from 0
 	insertNonces   func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)
 	insertEvents   func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
 	insertRefusals func(ctx context.Context, tx *sql.Tx, refusals []refusal) error

@@ -47,6 +47,7 @@ func RunConcurrency(t *testing.T, open func(t *testing.T) (a, b *store.DB)) {
 		{"an identity gets one account", testLinkAtOnce},
 		{"no sign-in escapes the disabling", testSignInAtOnce},
 		{"notices travel", testNoticesTravel},
+		{"changes travel", testChangesTravel},
 		{"purges do not fail each other", testPurgeAtOnce},
 	} {
 		t.Run(suite.name, func(t *testing.T) {
