@@ -1,4 +1,4 @@
-// Package apierror holds the one error that a client may see, its codes and the three JSON shapes it takes on the wire.
+// Package apierror holds the one error that a client may see, its codes and the four JSON shapes it takes on the wire.
 // It does not decide when a request fails, and knows nothing of HTTP servers.
 package apierror
 

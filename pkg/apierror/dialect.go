@@ -1,6 +1,9 @@
 package apierror
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 // Dialect is the JSON shape in which a family of endpoints tells its errors.
 type Dialect int
@@ -12,6 +15,9 @@ const (
 	Nested
 	// Supabase is {"code":400,"error_code":"code","msg":"text"}: everything under /auth/v1.
 	Supabase
+	// PowerSync is {"error":{"code":"PSYNC_S2101","status":401,"description":"text","name":"AuthorizationError"}}: the endpoints of the
+	// sync protocol.
+	PowerSync
 )
 
 type flatBody struct {
@@ -35,6 +41,17 @@ type supabaseBody struct {
 	Msg       string `json:"msg"`
 }
 
+type powerSyncBody struct {
+	Error powerSyncError `json:"error"`
+}
+
+type powerSyncError struct {
+	Code        Code   `json:"code"`
+	Status      int    `json:"status"`
+	Description string `json:"description"`
+	Name        string `json:"name"`
+}
+
 // Body returns the value that, marshalled to JSON, tells e in d.
 func (d Dialect) Body(e *Error) any {
 	switch d {
@@ -46,6 +63,10 @@ func (d Dialect) Body(e *Error) any {
 		return nestedBody{nestedError{Code: nestedCode(e.Code), Message: e.Message, Details: details}}
 	case Supabase:
 		return supabaseBody{Code: e.Status, ErrorCode: supabaseCode(e.Code), Msg: e.Message}
+	case PowerSync:
+		return powerSyncBody{powerSyncError{
+			Code: powerSyncCode(e.Code), Status: e.Status, Description: e.Message, Name: powerSyncName(e.Status),
+		}}
 	case Flat:
 	}
 	return flatBody{Error: e.Message, Code: e.Code}
@@ -79,4 +100,31 @@ func supabaseCode(c Code) string {
 	default:
 		return strings.ToLower(string(c))
 	}
+}
+
+// powerSyncCode gives the name that PowerSync has for a code of ours: what it tells apart by none of its own is S2001 where we are to
+// blame, and otherwise keeps its name.
+func powerSyncCode(c Code) Code {
+	switch c {
+	case InternalError:
+		return "PSYNC_S2001"
+	case NotFound:
+		return "PSYNC_S2002"
+	case StoreUnavailable, ServiceUnavailable:
+		return "PSYNC_S2003"
+	case UnsupportedMediaType:
+		return "PSYNC_S2004"
+	default:
+		return c
+	}
+}
+
+func powerSyncName(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		return "AuthorizationError"
+	case http.StatusInternalServerError:
+		return "InternalServerError"
+	}
+	return "ServiceError"
 }

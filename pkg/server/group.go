@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -40,7 +41,7 @@ type Service struct {
 func (s Service) setting() string { return strings.ToUpper(s.Name) + "_ADDR" }
 
 // Group is the services of one process, with their admin listener and background work. It is built by one goroutine, with
-// Add, Go, Defer and OnReload, and then run once. Whoever makes one defers Close.
+// Add, Go, Defer, OnReload and OnDrain, and then run once. Whoever makes one defers Close.
 type Group struct {
 	log        *slog.Logger
 	metrics    *prometheus.Registry
@@ -54,6 +55,8 @@ type Group struct {
 	workers  []worker
 	closers  []func() error
 	reloader *reloader // nil for nothing to reload
+	drainers []func(time.Duration)
+	ready    *readiness
 	draining atomic.Bool
 }
 
@@ -76,8 +79,8 @@ func New(c Config) *Group {
 		log: c.Log, metrics: c.Metrics, drainDelay: c.DrainDelay, signals: c.Signals, timeouts: defaultTimeouts,
 		after: time.After,
 	}
-	ready := &readiness{log: c.Log, draining: &g.draining, checks: c.Ready}
-	g.services = []Service{{Name: "admin", Addr: c.Admin, Handler: newAdmin(ready, c.Metrics)}}
+	g.ready = &readiness{log: c.Log, draining: &g.draining, checks: c.Ready}
+	g.services = []Service{{Name: "admin", Addr: c.Admin, Handler: newAdmin(g.ready, c.Metrics)}}
 	return g
 }
 
@@ -105,6 +108,23 @@ func (g *Group) OnReload(reload func() error, paths ...string) {
 	g.reloader.funcs = append(g.reloader.funcs, reload)
 	g.reloader.paths = append(g.reloader.paths, paths...)
 }
+
+// OnDrain has drain called as soon as the drain begins, with the time until the listeners close. From then on no request may go on for
+// as long as its client likes.
+func (g *Group) OnDrain(drain func(delay time.Duration)) { g.drainers = append(g.drainers, drain) }
+
+// Ready returns nil where /readyz answers 200, and otherwise an error that says why not.
+func (g *Group) Ready(ctx context.Context) error {
+	if g.draining.Load() {
+		return errDraining
+	}
+	if failing := g.ready.ask(ctx); len(failing) > 0 {
+		return fmt.Errorf("not ready: %s", strings.Join(failing, ", "))
+	}
+	return nil
+}
+
+var errDraining = errors.New("draining")
 
 // Addrs returns the address that each service listens on, by name, the admin listener's as "admin". It is empty before Listen.
 func (g *Group) Addrs() map[string]string {

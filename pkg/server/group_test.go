@@ -249,3 +249,25 @@ func TestSignals(t *testing.T) {
 		}
 	}
 }
+
+func TestDrainIsTold(t *testing.T) {
+	r, told := newRig(t, http.NotFoundHandler()), make(chan time.Duration, 1)
+	r.OnDrain(func(delay time.Duration) { told <- delay })
+	r.run(t.Context(), t)
+	if err := r.Ready(t.Context()); err != nil {
+		t.Errorf("Ready() = %v", err)
+	}
+
+	r.signals <- syscall.SIGTERM
+	if d := receive(t, told); d != time.Hour {
+		t.Errorf("the drain is told of a delay of %v", d)
+	}
+	if err := r.Ready(t.Context()); err == nil {
+		t.Error("ready while draining")
+	}
+	receive(t, r.delays)
+	r.waited <- time.Now()
+	if err := r.wait(t); err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}

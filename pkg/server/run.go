@@ -37,6 +37,9 @@ func (g *Group) Run(ctx context.Context) error {
 	delay, cause := g.untilStopped(ctx, r.failed)
 	g.draining.Store(true)
 	g.log.Info("draining", "delay", delay.String())
+	for _, f := range g.drainers {
+		f(delay)
+	}
 	drained := make(chan struct{})
 	go func() { defer close(drained); r.drain(life, delay) }()
 

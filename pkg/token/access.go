@@ -21,7 +21,7 @@ const MaxLen = 4096
 const authenticated = "authenticated"
 
 // ErrInvalid means that a token is malformed, expired, made by another key, or made for something else.
-var ErrInvalid = errors.New("invalid access token")
+var ErrInvalid = errors.New("invalid token")
 
 // Subject is whom an access token speaks for.
 type Subject struct {
@@ -102,14 +102,26 @@ func sign(ctx context.Context, ring Ring, u Use, c jwt.Claims) (secret.Text, err
 // Verify returns whom a token speaks for, or an error that wraps ErrInvalid. The algorithm is the key's, whatever the
 // token says. An outage of the keys is another error.
 func (a *AccessIssuer) Verify(ctx context.Context, raw string) (Subject, error) {
-	if len(raw) > MaxLen {
-		return Subject{}, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLen)
-	}
 	var c claims
+	if err := parse(ctx, a.parser, a.ring, Access, raw, &c); err != nil {
+		return Subject{}, err
+	}
+	if c.Role != authenticated || c.Subject == "" || c.SessionID == "" {
+		return Subject{}, fmt.Errorf("%w: not an access token", ErrInvalid)
+	}
+	return Subject{UserID: c.Subject, Email: c.Email, SessionID: c.SessionID}, nil
+}
+
+// parse reads the claims of a token of a use, and checks what parser does. It returns an error that wraps ErrInvalid, or that of an outage
+// of the keys.
+func parse(ctx context.Context, parser *jwt.Parser, ring Ring, u Use, raw string, c jwt.Claims) error {
+	if len(raw) > MaxLen {
+		return fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLen)
+	}
 	var outage error
-	_, err := a.parser.ParseWithClaims(raw, &c, func(t *jwt.Token) (any, error) {
+	_, err := parser.ParseWithClaims(raw, c, func(t *jwt.Token) (any, error) {
 		id, _ := t.Header["kid"].(string)
-		key, err := a.ring.ByID(ctx, id)
+		key, err := ring.ByID(ctx, id)
 		if err != nil && !errors.Is(err, ErrUnknownKey) {
 			outage = err
 		}
@@ -117,11 +129,9 @@ func (a *AccessIssuer) Verify(ctx context.Context, raw string) (Subject, error) 
 	})
 	switch {
 	case outage != nil:
-		return Subject{}, fmt.Errorf("verify access token: %w", outage)
+		return fmt.Errorf("verify %s token: %w", u, outage)
 	case err != nil:
-		return Subject{}, fmt.Errorf("%w: %w", ErrInvalid, err)
-	case c.Role != authenticated || c.Subject == "" || c.SessionID == "":
-		return Subject{}, fmt.Errorf("%w: not an access token", ErrInvalid)
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return Subject{UserID: c.Subject, Email: c.Email, SessionID: c.SessionID}, nil
+	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Observe counts, times and logs every request, by its route: paths are the caller's and may hold anything.
+// Observe counts, times and logs every request but streams, by its route: paths are the caller's and may hold anything.
 func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) echo.MiddlewareFunc {
 	durations := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:        "provisioner_http_request_duration_seconds",
@@ -30,6 +30,9 @@ func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) ec
 
 			took, status := time.Since(start), c.Response().Status
 			method, route := knownMethod(c.Request().Method), c.Path()
+			if route == StreamPath && status == http.StatusOK {
+				return nil
+			}
 			durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 			log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
 				slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Float64("took_ms", float64(took.Microseconds())/1000))

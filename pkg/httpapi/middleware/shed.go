@@ -17,6 +17,10 @@ const MaxInFlight = 4096
 // healthPath is answered however many requests are under way.
 const healthPath = "/health"
 
+// StreamPath is where devices open streams. These last as long as devices like, so nobody waits for their end; package syncstream
+// bounds their number.
+const StreamPath = "/sync/stream"
+
 // Shed refuses requests beyond MaxInFlight under way at once with 503 SERVICE_UNAVAILABLE: a late answer helps nobody, and what
 // waits takes memory.
 func Shed(service string, metrics prometheus.Registerer) echo.MiddlewareFunc {
@@ -27,6 +31,9 @@ func Shed(service string, metrics prometheus.Registerer) echo.MiddlewareFunc {
 
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
+			if c.Path() == StreamPath {
+				return next(c)
+			}
 			defer inFlight.Add(-1)
 			if inFlight.Add(1) > MaxInFlight && c.Path() != healthPath {
 				return &apierror.Error{
