@@ -13,6 +13,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/password"
@@ -23,6 +24,9 @@ import (
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/token"
 )
+
+// uploadMemory is what uploads under way may take together.
+const uploadMemory = 256 << 20
 
 // papyrus builds the accounts service, with its own API and Supabase's.
 func (s *services) papyrus() (http.Handler, error) {
@@ -38,7 +42,8 @@ func (s *services) papyrus() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := s.accounts(accessKeys)
+	refusals := audit.NewRefusals(s.db, s.log)
+	accounts, err := s.accounts(accessKeys, refusals)
 	if err != nil {
 		return nil, err
 	}
@@ -49,14 +54,17 @@ func (s *services) papyrus() (http.Handler, error) {
 	keys := apikey.New(apikey.Config{
 		Store: s.db, Sealer: sealer, Prefix: s.cfg.APIKeyPrefix, Tiers: tiers(s.cfg.Tiers), Now: time.Now, Feed: s.db, Log: s.log,
 	})
-	s.workers = append(s.workers, worker{"notices of revocations", s.db.Watch}, worker{"uses of keys", keys.Run})
+	s.workers = append(s.workers, worker{"notices of revocations", s.db.Watch}, worker{"uses of keys", keys.Run}, worker{"audit of refusals", refusals.Run})
+	tokens := s.powerSyncTokens(powerSyncKeys)
 
 	return papyrus.New(
 		papyrus.Config{
 			Options: s.options(s.papyrusOrigins), Prefix: s.cfg.APIPrefix, PublicBaseURL: s.cfg.PublicBaseURL, DataSyncURL: s.cfg.PowerSync.URL.String(),
-			Accounts: accounts, Keys: keys, Flow: flow, PowerSync: s.powerSyncTokens(powerSyncKeys), PowerSyncKeys: powerSyncKeys,
+			Accounts: accounts, Keys: keys, Flow: flow, PowerSync: tokens, PowerSyncKeys: powerSyncKeys,
 			Audit: s.db, Events: s.db, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth), BodyLimit: s.cfg.Limits.Body,
+			Uploads: s.uploads(), UploadMemory: s.cfg.Sync.UploadMemory, Library: s.db,
 		},
+		s.sync(tokens),
 		supabaseapi.Mount(supabaseapi.Config{
 			Accounts: accounts, Keys: keys, AccessKeys: accessKeys, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth),
 			BodyLimit: s.cfg.Limits.Body, Version: version(), Log: s.log,
@@ -64,7 +72,11 @@ func (s *services) papyrus() (http.Handler, error) {
 	), nil
 }
 
-func (s *services) accounts(accessKeys token.Ring) (*account.Service, error) {
+func (s *services) uploader(refusals *audit.Refusals) *library.Uploader {
+	return library.NewUploader(library.Config{Store: s.db, Refusals: refusals, Now: time.Now, Log: s.log})
+}
+
+func (s *services) accounts(accessKeys token.Ring, refusals *audit.Refusals) (*account.Service, error) {
 	sessions, err := s.sessions()
 	if err != nil {
 		return nil, err
@@ -73,12 +85,12 @@ func (s *services) accounts(accessKeys token.Ring) (*account.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	refusals := audit.NewRefusals(s.db, s.log)
-	s.workers = append(s.workers, worker{"audit of refusals", refusals.Run})
+	s.refusals = audit.NewRefusals(s.db, s.log)
+	s.workers = append(s.workers, worker{"audit of refusals", s.refusals.Run})
 	return account.New(account.Config{
 		Store: s.db, Hasher: s.hasher(), Policy: password.NewPolicy(s.cfg.PasswordProfile == config.PasswordNIST),
 		Sessions: sessions, Tokens: token.NewAccessIssuer(accessKeys, s.issuer(), s.cfg.Tokens.AccessLifetime, time.Now),
-		Refusals: refusals, Outbox: outbox, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
+		Refusals: s.refusals, Outbox: outbox, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
 	}), nil
 }
 

@@ -4,21 +4,16 @@ import (
 	"context"
 	"errors"
 	"iter"
-
-	"github.com/google/uuid"
 )
 
 const (
-	letterPage = 50  // dead letters that are listed at once
-	rowPage    = 500 // rows that are read at once
+	letterPage = 50  // dead letters of one answer
+	listPage   = 500 // dead letters or rows that are read at once
 )
 
 // LetterPage returns a page of a user's dead letters without their bodies, the newest first, and the cursor of the next, "" after the
 // last. It returns ErrNotFound for a cursor that is none.
 func LetterPage(ctx context.Context, s Store, userID, cursor string) (page []DeadLetter, next string, err error) {
-	if cursor != "" && uuid.Validate(cursor) != nil {
-		return nil, "", ErrNotFound
-	}
 	page, err = s.DeadLetters(ctx, Letters{UserID: userID, Before: cursor, Limit: letterPage + 1})
 	if err != nil || len(page) <= letterPage {
 		return page, "", err
@@ -34,9 +29,9 @@ func ListLetters(ctx context.Context, s Store, l Letters) iter.Seq2[DeadLetter, 
 		l := l // a sequence may be run through again
 		left := l.Limit
 		for {
-			l.Limit = letterPage
+			l.Limit = listPage
 			if left > 0 {
-				l.Limit = min(left, letterPage)
+				l.Limit = min(left, listPage)
 			}
 			page, err := s.DeadLetters(ctx, l)
 			if err != nil {
@@ -55,14 +50,6 @@ func ListLetters(ctx context.Context, s Store, l Letters) iter.Seq2[DeadLetter, 
 			}
 		}
 	}
-}
-
-// Letter returns a dead letter with its body, whoever's for the user "". It returns ErrNotFound.
-func Letter(ctx context.Context, s Store, userID, id string) (DeadLetter, error) {
-	if uuid.Validate(id) != nil {
-		return DeadLetter{}, ErrNotFound
-	}
-	return s.DeadLetter(ctx, userID, id)
 }
 
 // WholeLetters yields a user's dead letters with their bodies, the newest first, and ends with the first error.
@@ -86,7 +73,7 @@ func WholeLetters(ctx context.Context, s Store, userID string) iter.Seq2[DeadLet
 func ListRows(ctx context.Context, s Store, t *Table, userID string) iter.Seq2[Kept, error] {
 	return func(yield func(Kept, error) bool) {
 		for after := ""; ; {
-			page, err := s.Rows(ctx, t, userID, after, rowPage)
+			page, err := s.Rows(ctx, t, userID, after, listPage)
 			if err != nil {
 				yield(Kept{}, err)
 				return
@@ -97,7 +84,7 @@ func ListRows(ctx context.Context, s Store, t *Table, userID string) iter.Seq2[K
 				}
 				after = k.ID
 			}
-			if len(page) < rowPage {
+			if len(page) < listPage {
 				return
 			}
 		}

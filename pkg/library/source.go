@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // maxDrain is how much of a body over the size is read for nothing, so that its client gets to the answer.
@@ -36,20 +37,19 @@ func (s *source) Read(p []byte) (int, error) {
 
 func (s *source) keep(p []byte) {
 	s.size += int64(len(p))
-	switch {
+	switch room := letterHead - len(s.kept); {
 	case s.size <= MaxLetterBody:
 		s.kept = append(s.kept, p...)
-	case len(s.kept) > letterHead:
+	case room < 0:
 		s.kept = bytes.Clone(s.kept[:letterHead])
+	default:
+		s.kept = append(s.kept, p[:min(room, len(p))]...)
 	}
 }
 
 // drain reads the rest of a body over the size, or so much of it that the client must see that it is not wanted.
 func (s *source) drain() error {
-	n, err := io.CopyN(io.Discard, s.body, maxDrain)
-	s.size += n
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: %w", ErrIncomplete, err)
-	}
-	return nil
+	s.limit = math.MaxInt64
+	_, _ = io.CopyN(io.Discard, s, maxDrain) // what goes wrong is in s.err
+	return s.err
 }

@@ -68,11 +68,11 @@ type DeadLetter struct {
 	ReceivedAt time.Time
 	Rejected   []byte // JSON: why, as the device was told
 	Body       []byte // of the request, or its beginning
-	Size       int64  // of the body, in bytes; more than len(Body) where only its beginning was kept
+	Size       int64  // of the body, in bytes
 }
 
-// Whole reports whether the whole body was kept.
-func (d DeadLetter) Whole() bool { return d.Size == int64(len(d.Body)) }
+// Whole reports whether the whole body was kept, and not only its beginning.
+func (d DeadLetter) Whole() bool { return d.Size <= MaxLetterBody }
 
 // Letters narrows a listing of dead letters; zero fields take all.
 type Letters struct {

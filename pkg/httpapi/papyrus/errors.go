@@ -7,6 +7,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/session"
@@ -64,6 +65,11 @@ var refusals = []struct {
 	{account.ErrInvalidDisplayName, invalid(wrongFields, badField{"display_name", notDisplayName})},
 	{account.ErrInvalidAvatar, invalid(wrongFields, badField{"avatar_url", notAvatar})},
 	{account.ErrInvalidPreferences, invalid("Preferences must be a JSON object of at most 16 KiB")},
+
+	{library.ErrMalformed, errNoUpload},
+	{library.ErrIncomplete, errIncomplete},
+	{library.ErrNoUser, errSessionEnded},
+	{library.ErrNotFound, apierror.New(http.StatusNotFound, apierror.NotFound, "There is no such dead letter")},
 
 	{apikey.ErrNotFound, apierror.New(http.StatusNotFound, apierror.NotFound, "There is no such key")},
 	{apikey.ErrNotRotatable, apierror.New(http.StatusConflict, conflict, "The key is revoked, has expired or was rotated before")},

@@ -13,6 +13,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
+	"github.com/provisioner/provisioner/pkg/library"
 )
 
 // identityObject is a user at an OpenID provider.
@@ -69,7 +70,8 @@ func newAudit(e audit.Entry) auditObject {
 }
 
 // export serves GET /v1/users/me/export: 200 and all data of the user as one JSON object, {user, preferences, identities,
-// sessions, api_keys, events, audit}. What may be long is read as it is sent; if that fails the answer breaks off.
+// sessions, api_keys, events, audit, a list of rows by the name of each synced table, dead_letters}. What may be long is read as it is
+// sent; if that fails the answer breaks off.
 func (a api) export(c echo.Context, who account.Principal) error {
 	head, err := a.exportHead(c.Request().Context(), who)
 	if err != nil {
@@ -129,6 +131,12 @@ func (a api) exportTo(ctx context.Context, w io.Writer, who account.Principal, h
 	list(&x, "api_keys", a.allKeys(ctx, who))
 	list(&x, "events", each(a.Events.Events(ctx, event.Filter{UserID: who.UserID}), newEvent))
 	list(&x, "audit", each(audit.List(ctx, a.Audit, audit.Filter{UserID: who.UserID}), newAudit))
+	for _, t := range library.Tables {
+		list(&x, t.Name, each(library.ListRows(ctx, a.Library, t, who.UserID), func(k library.Kept) json.RawMessage {
+			return t.Encode(k.ID, who.UserID, k.Row)
+		}))
+	}
+	list(&x, "dead_letters", each(library.WholeLetters(ctx, a.Library, who.UserID), newOpenedLetter))
 	x.write("}\n")
 	return x.err
 }

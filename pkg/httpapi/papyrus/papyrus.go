@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apierror"
@@ -17,6 +18,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/token"
@@ -34,26 +36,34 @@ type Config struct {
 	Events        event.Store
 	Limiter       ratelimit.Limiter
 	Auth          ratelimit.Limit // of the attempts of one network; zero turns all rules for attempts off
-	BodyLimit     int64           // the longest body, in bytes
+	BodyLimit     int64           // the longest body but an upload's, in bytes
 	Prefix        string          // of the API's paths: "/v1"
 	PublicBaseURL *url.URL        // where browsers reach this service
 	DataSyncURL   string          // where devices reach the PowerSync Service
+	Uploads       *library.Uploader
+	UploadMemory  int64 // that uploads under way may take together, in bytes
+	Library       library.Store
 }
 
 type api struct {
 	Config
-	attempts *middleware.Attempts
+	attempts    *middleware.Attempts
+	uploadRoom  uploadRoom
+	uploadCount *prometheus.CounterVec
 }
 
 // New returns the accounts service's API, with the routes that mount adds.
 func New(c Config, mount ...func(*echo.Echo)) http.Handler {
 	c.Options.Service, c.Options.CORS, c.Options.Dialect = "papyrus", cors(c.Prefix), dialect(c.Prefix)
-	a := api{Config: c, attempts: middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth))}
+	a := api{
+		Config: c, attempts: middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth)),
+		uploadRoom: newUploadRoom(c.UploadMemory), uploadCount: newUploadCounter(c.Options.Metrics),
+	}
 	e := httpapi.New(c.Options)
 	httpapi.Read(e, "/health", a.health)
-	httpapi.Read(e, c.Prefix+"/sync/settings", a.settings)
 	a.mountAuth(e)
 	a.mountUsers(e)
+	a.mountSync(e)
 	a.mountKeys(e)
 	openapi.Mount(e, openapi.WithPrefix(Document, c.Prefix), "Provisioner: papyrus")
 	for _, add := range mount {
@@ -137,6 +147,8 @@ func verifyPath(prefix string) string { return prefix + "/keys/verify" }
 func dialect(prefix string) func(path string) apierror.Dialect {
 	return func(path string) apierror.Dialect {
 		switch {
+		case isPowerSync(path):
+			return apierror.PowerSync
 		case strings.HasPrefix(path, prefix+"/") && prefix != "":
 			return apierror.Nested
 		case strings.HasPrefix(path, "/auth/v1"):
@@ -146,6 +158,15 @@ func dialect(prefix string) func(path string) apierror.Dialect {
 		}
 		return apierror.Nested
 	}
+}
+
+// isPowerSync reports whether a path is one of the sync protocol. With API_PREFIX "" others of ours are below /sync too.
+func isPowerSync(path string) bool {
+	switch path {
+	case middleware.StreamPath, "/sync/checkpoint-request", "/write-checkpoint2.json":
+		return true
+	}
+	return strings.HasPrefix(path, "/probes/")
 }
 
 // health serves GET /health.

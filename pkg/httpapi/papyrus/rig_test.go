@@ -26,6 +26,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/openapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
@@ -135,6 +136,8 @@ func (r *rig) newConfig(t testing.TB) papyrus.Config {
 		Accounts:  account.New(r.accounts),
 		Keys:      apikey.New(apikey.Config{Store: r.db, Sealer: sealer, Prefix: "obtk_", Tiers: tiers, Now: now, Feed: r.db, Log: log}),
 		PowerSync: token.NewPowerSyncIssuer(powerSyncKeys, publicURL, "powersync", 5*time.Minute, now), PowerSyncKeys: powerSyncKeys,
+		Uploads:      library.NewUploader(library.Config{Store: r.db, Refusals: r.accounts.Refusals, Now: now, Log: log}),
+		UploadMemory: 64 << 20, Library: r.db,
 		Audit: r.db, Events: r.db, Limiter: ratelimit.NewMemory(now), BodyLimit: bodyLimit, Prefix: "/v1", PublicBaseURL: base,
 		DataSyncURL: syncURL,
 	}
