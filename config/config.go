@@ -69,6 +69,7 @@ type Config struct {
 	SMTP            SMTP
 	Provider        Provider
 	PowerSync       PowerSync
+	Sync            Sync
 }
 
 // ExternalPowerSync reports whether POWERSYNC_SERVICE_URL names a PowerSync Service other than the embedded one.
@@ -215,6 +216,13 @@ type PowerSync struct {
 	PreviousKeyID   string
 	Audience        string // "" gives out no tokens
 	Lifetime        time.Duration
+}
+
+// Sync bounds what devices that sync may take.
+type Sync struct {
+	MaxStreams        int64 // of the embedded PowerSync Service, at once
+	MaxStreamsPerUser int64
+	UploadMemory      int64 // of all uploads under way, in bytes
 }
 
 // PasswordProfile is a policy for new passwords.

@@ -174,6 +174,9 @@ func TestEverySettingReachesItsField(t *testing.T) {
 		{"POWERSYNC_JWT_PREVIOUS_KEY_ID", "k1", All, func(c *Config) any { return c.PowerSync.PreviousKeyID }, "k1"},
 		{"POWERSYNC_JWT_AUDIENCE", "", All, func(c *Config) any { return c.PowerSync.Audience }, ""},
 		{"POWERSYNC_TOKEN_EXPIRE_MINUTES", "10", All, func(c *Config) any { return c.PowerSync.Lifetime }, 10 * time.Minute},
+		{"SYNC_MAX_STREAMS", "100", All, func(c *Config) any { return c.Sync.MaxStreams }, int64(100)},
+		{"SYNC_MAX_STREAMS_PER_USER", "5", All, func(c *Config) any { return c.Sync.MaxStreamsPerUser }, int64(5)},
+		{"UPLOAD_MEMORY_BUDGET", "67108864", All, func(c *Config) any { return c.Sync.UploadMemory }, int64(64 << 20)},
 	}
 	companions := map[string]map[string]string{ // that a setting does not go without
 		"SMTP_HOST":                  {"SMTP_FROM_EMAIL": "p@example.com", "APP_PUBLIC_BASE_URL": "https://app.example.com"},
@@ -226,6 +229,7 @@ func TestDefaults(t *testing.T) {
 		SMTP:      SMTP{Port: 587, TLS: "starttls"},
 		Provider:  Provider{Issuer: mustURL(t, "https://accounts.google.com")},
 		PowerSync: PowerSync{URL: mustURL(t, "http://localhost:8080"), Audience: "powersync", Lifetime: 5 * time.Minute},
+		Sync:      Sync{MaxStreams: 10_000, MaxStreamsPerUser: 50, UploadMemory: 256 << 20},
 	}
 	if diff := cmp.Diff(want, c, byValue); diff != "" {
 		t.Error(diff)

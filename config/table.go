@@ -434,4 +434,19 @@ var powerSyncRows = []setting{
 		help: "how long a PowerSync token lives, in minutes, at most a day",
 		set:  into(parseUnits(time.Minute, day), func(c *Config) *time.Duration { return &c.PowerSync.Lifetime }),
 	},
+	{
+		name: "SYNC_MAX_STREAMS", kind: number, def: "10000", users: Papyrus | All,
+		help: "how many devices may hold a stream of the embedded PowerSync Service open at once, in each process",
+		set:  into(parseIntWithin(1, 1<<20), func(c *Config) *int64 { return &c.Sync.MaxStreams }),
+	},
+	{
+		name: "SYNC_MAX_STREAMS_PER_USER", kind: number, def: "50", users: Papyrus | All,
+		help: "how many of these may be one user's",
+		set:  into(parseIntWithin(1, 1<<20), func(c *Config) *int64 { return &c.Sync.MaxStreamsPerUser }),
+	},
+	{
+		name: "UPLOAD_MEMORY_BUDGET", kind: number, def: "268435456", users: Papyrus | All,
+		help: "memory of all uploads under way together, in bytes, at least 64 MiB; uploads beyond it wait, then get 503",
+		set:  into(parseIntWithin(64<<20, 1<<40), func(c *Config) *int64 { return &c.Sync.UploadMemory }),
+	},
 }
