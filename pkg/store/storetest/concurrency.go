@@ -48,6 +48,9 @@ func RunConcurrency(t *testing.T, open func(t *testing.T) (a, b *store.DB)) {
 		{"no sign-in escapes the disabling", testSignInAtOnce},
 		{"notices travel", testNoticesTravel},
 		{"changes travel", testChangesTravel},
+		{"buckets are compacted under way", testCompactAtOnce},
+		{"operations show in the order of their IDs", testUploadAtOnce},
+		{"a new book becomes one user's", testOwnersAtOnce},
 		{"purges do not fail each other", testPurgeAtOnce},
 	} {
 		t.Run(suite.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -92,7 +93,12 @@ func (s shelf) ops(t *testing.T, p syncstream.Page) (pages [][]syncstream.Op) {
 
 func (s shelf) allOps(t *testing.T) []syncstream.Op {
 	t.Helper()
-	return slices.Concat(s.ops(t, syncstream.Page{UpTo: math.MaxInt64, Ops: 7, Bytes: 1 << 20})...)
+	return s.opsAfter(t, 0)
+}
+
+func (s shelf) opsAfter(t *testing.T, id int64) []syncstream.Op {
+	t.Helper()
+	return slices.Concat(s.ops(t, syncstream.Page{After: id, UpTo: math.MaxInt64, Ops: 1000, Bytes: 1 << 20})...)
 }
 
 func testSnapshot(t *testing.T, db *store.DB) {
@@ -271,6 +277,10 @@ type device struct {
 }
 
 func newDevice() *device { return &device{rows: map[string][]byte{}, sums: map[string]uint32{}} }
+
+func (d *device) clone() *device {
+	return &device{rows: maps.Clone(d.rows), sums: maps.Clone(d.sums), rest: d.rest, position: d.position}
+}
 
 // apply does with operations what the protocol says.
 func (d *device) apply(t *testing.T, ops []syncstream.Op) {
