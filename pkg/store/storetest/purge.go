@@ -26,7 +26,10 @@ func testPurge(t *testing.T, db *store.DB) {
 	must(t, err)
 	_, err = db.CreateKey(ctx, newKey(user, "token"), 1, newIssue("intent", "this"), entry(audit.KeyIssued))
 	must(t, err)
-	newSession(t, db, user)
+	d := newUploader(t, db, user)
+	must(t, d.reject(ctx, d.letter(0, "{}"))) // the letter stays, the answer in the ledger does not
+	_, err = db.WriteCheckpoint(ctx, user, "phone", 0, Now)
+	must(t, err)
 	must(t, db.Revoke(ctx, newSession(t, db, user).ID, session.Local, entry(audit.SignedOut)))
 
 	must(t, db.CreateExchangeCode(ctx, newCode(user, "code")))
@@ -50,7 +53,9 @@ func testPurge(t *testing.T, db *store.DB) {
 		{"the claim", time.Hour + idempotency.Lease, keep, store.Purged{Claims: 1}},
 		{"digests, issues and the token used a day ago", day, keep, store.Purged{EventDigests: 1, Issues: 1, ActionTokens: 1}},
 		{"the token that expired a day ago", day + time.Hour, keep, store.Purged{ActionTokens: 1}},
-		{"the event and the revoked session", 30 * day, keep, store.Purged{Events: 1, Sessions: 1}},
+		{"the event, the revoked session and the answer to an upload", 30 * day, keep, store.Purged{Events: 1, Sessions: 1, Uploads: 1}},
+		{"to the last microsecond of clients", 90*day - time.Microsecond, store.Retention{}, store.Purged{}},
+		{"the client", 90 * day, store.Retention{}, store.Purged{SyncClients: 1}},
 		{"zero keeps for good", 1000 * day, store.Retention{}, store.Purged{}},
 		{"the expired session", 60 * day, keep, store.Purged{Sessions: 1}},
 		{"the audit log", 90 * day, keep, store.Purged{AuditEntries: 6}},
