@@ -17,7 +17,7 @@ const backfillChunk = 200
 // untoldOwners returns the statement that finds the users of the first $1 rows of which no operation tells yet.
 func untoldOwners(t *library.Table) string {
 	return fmt.Sprintf(`SELECT DISTINCT %[2]s FROM (
-		SELECT %[2]s FROM %[1]s WHERE op_id IS NULL ORDER BY %[2]s, %[3]s LIMIT $1) AS untold ORDER BY %[2]s`, t.Name, t.Owner, t.Key)
+		SELECT %[2]s FROM %[1]s WHERE op_id IS NULL ORDER BY %[2]s, %[3]s LIMIT $1) AS page ORDER BY %[2]s`, t.Name, t.Owner, t.Key)
 }
 
 // tellRows returns the statement that gives rows with the IDs $2 their operations, the first of which is $1.

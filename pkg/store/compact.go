@@ -29,21 +29,22 @@ const (
 // countVoid returns the statement that looks at the next $3 operations of bucket $1 after $2, which is user $4's: it returns the ID of
 // the last and how many of them are void. A row of which no operation tells as it is now has its last one yet.
 func countVoid(d dialect, t *library.Table) string {
-	return `SELECT coalesce(max(o.op_id), 0), coalesce(sum(CASE WHEN o.kind = 'PUT' AND r.` + t.Key + ` IS NULL THEN 1 ELSE 0 END), 0)
-		FROM (SELECT op_id, kind, object_id FROM sync_ops WHERE bucket_id = $1 AND op_id > $2 ORDER BY op_id LIMIT $3) AS o
-		LEFT JOIN ` + t.Name + ` AS r ON ` + isTold(d, t)
+	return `SELECT coalesce(max(page.op_id), 0), coalesce(sum(CASE WHEN page.kind = 'PUT' AND r.` + t.Key + ` IS NULL THEN 1 ELSE 0 END), 0)
+		FROM (SELECT op_id, kind, object_id FROM sync_ops WHERE bucket_id = $1 AND op_id > $2 ORDER BY op_id LIMIT $3) AS page
+		LEFT JOIN ` + t.Name + ` AS r ON ` + isTold(d, t, `page`)
 }
 
 // moveVoid returns the statement that makes the void ones of user $4's operations in bucket $1 after $2, up to and with $3, into MOVE.
 func moveVoid(d dialect, t *library.Table) string {
-	return `UPDATE sync_ops AS o SET kind = 'MOVE', table_name = '', object_id = '', data = NULL
+	return `UPDATE sync_ops SET kind = 'MOVE', table_name = '', object_id = '', data = NULL
 		WHERE bucket_id = $1 AND op_id > $2 AND op_id <= $3 AND kind = 'PUT'
-		AND NOT EXISTS (SELECT 1 FROM ` + t.Name + ` AS r WHERE ` + isTold(d, t) + `)`
+		AND NOT EXISTS (SELECT 1 FROM ` + t.Name + ` AS r WHERE ` + isTold(d, t, `sync_ops`) + `)`
 }
 
-// isTold is the condition that operation o is the one that tells of row r, and r is user $4's.
-func isTold(d dialect, t *library.Table) string {
-	return fmt.Sprintf(`r.%s = nullif(o.object_id, '')%s AND r.%s = $4 AND (r.op_id = o.op_id OR r.op_id IS NULL)`, t.Key, d.asKey, t.Owner)
+// isTold is the condition that an operation is the one that tells of row r, and r is user $4's.
+func isTold(d dialect, t *library.Table, op string) string {
+	return fmt.Sprintf(`r.%[1]s = nullif(%[2]s.object_id, '')%[3]s AND r.%[4]s = $4 AND (r.op_id = %[2]s.op_id OR r.op_id IS NULL)`,
+		t.Key, op, d.asKey, t.Owner)
 }
 
 // bucketToCompact is a bucket with void operations.

@@ -27,7 +27,7 @@ const (
 				SELECT op_id, sum(size) OVER (ORDER BY op_id) - size AS before FROM (
 					SELECT op_id, coalesce(length(data), 0) AS size FROM sync_ops
 					WHERE bucket_id = ` + bucketOfPage + ` AND op_id > $3 AND op_id <= $4 ORDER BY op_id LIMIT $5
-				) AS bounded
+				) AS page
 			) AS summed WHERE before < $6
 		) ORDER BY op_id`
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/test/postgres"
 )
@@ -106,6 +107,13 @@ var fillings = []string{
 	`INSERT INTO email_action_tokens SERIES ID, ID, 'verify_email', HEX, TIME, NULLTIME, TIME FROM`,
 	`INSERT INTO mail_outbox SERIES ID, 'verify_email', n || '@example.com', TIME, TIME, 1 FROM`,
 	`INSERT INTO audit_log (at, kind, user_id, refusal_key) SERIES TIME, 'kind ' || n % 100, HEX, HASH FROM`,
+	`INSERT INTO books (book_id, owner_user_id, title, added_at, updated_at, op_id)
+		SERIES ID, ID, 'Book', TIME, TIME, CASE WHEN n % 100 > 0 THEN n END FROM`,
+	`INSERT INTO sync_heads SERIES ID, n FROM`,
+	`INSERT INTO sync_buckets (user_id, stream, checksum, count, void)
+		SERIES ID, 'user_books', n, n, CASE WHEN n % 100 > 0 THEN 0 ELSE n END FROM`,
+	`INSERT INTO sync_ops SERIES 1 + n % 100, n, 'PUT', 'books', ID, n, HASH FROM`,
+	`INSERT INTO sync_clients SERIES ID, 'phone', n, TIME FROM`,
 }
 
 // scansTable reports whether a line of a plan reads a whole table that grows: "SCAN users" of SQLite, which reads by an index
@@ -115,7 +123,8 @@ func scansTable(line string) bool {
 	if scan == nil || strings.Contains(line, " USING ") {
 		return false
 	}
-	return !slices.Contains([]string{"signing_keys", "due", "CONSTANT"}, scan[1]+scan[2]) // a handful of rows, a page, one
+	few := []string{"signing_keys", "due", "page", "json_each", "CONSTANT"} // a handful of rows, a page of some, arguments, one
+	return !slices.Contains(few, scan[1]+scan[2])
 }
 
 // plans returns statements with arguments.
@@ -221,6 +230,27 @@ func plans(db *DB) map[string][]any {
 		selectAudit + auditOfUser + auditNewest: {math.MaxInt64, past, future, 10, id, ""},
 		selectAudit + auditOfKind + auditNewest: {math.MaxInt64, past, future, 10, "kind 1"},
 		forgetNetworks:                          {id},
+
+		selectSnapshot:   {id, "phone"},
+		selectCompacted:  {id, library.Books.Stream()},
+		selectOps:        {id, library.Books.Stream(), 1, math.MaxInt64, 1000, 1 << 20},
+		stepClient:       {id, "phone", 1, now, true},
+		insertClient:     {id, "phone", 1, now, true},
+		forgetClients:    {id, 1000, math.MaxInt64},
+		bucketsToCompact: {1},
+		noteCompaction:   {1, 1, 1, 1},
+		forgetVoid:       {1, 1},
+		firstOps:         {1, compactChunk},
+		deleteRun:        {1, 100},
+		replaceRun:       {1, 100, 1},
+	}
+	for _, t := range library.Tables {
+		all[countVoid(db.dialect, t)] = []any{1, 0, compactChunk, id}
+		all[moveVoid(db.dialect, t)] = []any{1, 0, 10_000, id}
+		all[untoldOwners(t)] = []any{100}
+		all[db.tables[t].untold+db.skipLocked] = []any{id, backfillChunk}
+		all[tellRows(db.dialect, t)] = []any{1, db.ids([]string{id})}
+		all[sumUntold(t)] = nil
 	}
 	for _, e := range []expired{
 		expiredNonces, expiredDigests, expiredClaims, expiredIssues, endedSessions, oldEvents, expiredCodes, expiredStates, endedTokens,
@@ -273,9 +303,17 @@ func explainPlan(t *testing.T, db *DB, statement string, args []any) string {
 // beginnings are constants that statements begin with.
 var beginnings = []string{"selectUsers", "selectEvents", "selectKeys", "selectAudit", "selectDue", "purgeByKey", "purgeByPlace"}
 
+// wholes are constants that read whole tables, for an operator who asks.
+var wholes = []string{"sumBuckets", "sumClients", "sumLetters"}
+
 // TestPlansAreComplete wants every constant of this package that is a statement to be among the plans.
 func TestPlansAreComplete(t *testing.T) {
-	planned := plans(&DB{dialect: dialect{engine: Postgres, at: timestamp}})
+	db, err := openPostgres(secret.New("postgres://localhost/nowhere")) // it does not connect
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	planned := plans(db)
 	statement := regexp.MustCompile(`^(SELECT|INSERT|UPDATE|DELETE|WITH)\b`)
 	found := 0
 	for name, value := range constants(t) {
@@ -283,7 +321,7 @@ func TestPlansAreComplete(t *testing.T) {
 			continue
 		}
 		found++
-		if _, ok := planned[value]; !ok && !slices.Contains(beginnings, name) {
+		if _, ok := planned[value]; !ok && !slices.Contains(beginnings, name) && !slices.Contains(wholes, name) {
 			t.Errorf("%s is not among the plans", name)
 		}
 	}
