@@ -172,13 +172,13 @@ rejected again. What it says goes over what the user has done to the same column
 				if err != nil {
 					return err
 				}
-				return replay(ctx, c, db, l)
+				return replayLetter(ctx, c, db, l)
 			})
 		},
 	}
 }
 
-func replay(ctx context.Context, c *cobra.Command, db *store.DB, l library.DeadLetter) error {
+func replayLetter(ctx context.Context, c *cobra.Command, db *store.DB, l library.DeadLetter) error {
 	uploads := library.NewUploader(library.Config{Store: db, Now: time.Now, Log: slog.New(slog.DiscardHandler)})
 	answer, err := uploads.Replay(ctx, l)
 	switch {
