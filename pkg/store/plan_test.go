@@ -114,6 +114,9 @@ var fillings = []string{
 		SERIES ID, 'user_books', n, n, CASE WHEN n % 100 > 0 THEN 0 ELSE n END FROM`,
 	`INSERT INTO sync_ops SERIES 1 + n % 100, n, 'PUT', 'books', ID, n, HASH FROM`,
 	`INSERT INTO sync_clients SERIES ID, 'phone', n, TIME FROM`,
+	`INSERT INTO sync_tombstones SERIES ID, 'books', ID, TIME FROM`,
+	`INSERT INTO sync_uploads SERIES ID, HASH, HASH, TIME FROM`,
+	`INSERT INTO sync_dead_letters SERIES ID, ID, ID, TIME, HASH, HASH, 32 FROM`,
 }
 
 // scansTable reports whether a line of a plan reads a whole table that grows: "SCAN users" of SQLite, which reads by an index
@@ -231,6 +234,19 @@ func plans(db *DB) map[string][]any {
 		selectAudit + auditOfKind + auditNewest: {math.MaxInt64, past, future, 10, "kind 1"},
 		forgetNetworks:                          {id},
 
+		holdHead:                    {id},
+		stepHead:                    {id, 1},
+		growBucket:                  {id, 1, library.Books.Stream(), 1, 1},
+		insertOp:                    {1, 1, "PUT", "books", id, 1, digest},
+		selectAnswer:                {id, digest},
+		insertAnswer:                {id, digest, digest, now},
+		insertLetter:                {id, id, id, now, digest, digest, 32},
+		dropExcess:                  {id, 1, 1},
+		letterHeads + lettersNewest: {now, id, 10},
+		letterHeads + lettersOfUser + lettersNewest: {now, id, 10, id},
+		letterByID:   {id},
+		deleteLetter: {id},
+
 		selectSnapshot:   {id, "phone"},
 		selectCompacted:  {id, library.Books.Stream()},
 		selectOps:        {id, library.Books.Stream(), 1, math.MaxInt64, 1000, 1 << 20},
@@ -245,6 +261,13 @@ func plans(db *DB) map[string][]any {
 		replaceRun:       {1, 100, 1},
 	}
 	for _, t := range library.Tables {
+		ids := db.ids([]string{id})
+		all[db.tables[t].find] = []any{id, t.Name, ids}
+		all[db.tables[t].put] = make([]any, len(insertedColumns(t)))
+		all[db.tables[t].remove] = []any{id, ids}
+		all[db.tables[t].bury] = []any{id, t.Name, ids, now}
+		all[db.tables[t].first] = []any{id, 10}
+		all[db.tables[t].further] = []any{id, 10, id}
 		all[countVoid(db.dialect, t)] = []any{1, 0, compactChunk, id}
 		all[moveVoid(db.dialect, t)] = []any{1, 0, 10_000, id}
 		all[untoldOwners(t)] = []any{100}
@@ -254,7 +277,7 @@ func plans(db *DB) map[string][]any {
 	}
 	for _, e := range []expired{
 		expiredNonces, expiredDigests, expiredClaims, expiredIssues, endedSessions, oldEvents, expiredCodes, expiredStates, endedTokens,
-		oldAudit,
+		oldAudit, oldUploads, silentClients,
 	} {
 		all[e.statement(db.dialect)] = []any{at(100), purgeChunk}
 	}
@@ -264,6 +287,9 @@ func plans(db *DB) map[string][]any {
 		all[insertDigests] = []any{[][]byte{digest}, []time.Time{time.Now()}, []time.Time{time.Now()}}
 		all[insertEvents] = []any{
 			[]string{""}, []string{""}, []time.Time{time.Now()}, []time.Time{time.Now()}, []bool{true}, [][]byte{digest},
+		}
+		all[insertOps] = []any{
+			id, 1, library.Books.Stream(), 1, 1, []string{"PUT"}, []string{"books"}, []string{id}, []int64{1}, [][]byte{digest},
 		}
 		all[holdUsers] = []any{[]string{id}}
 		all[updateUses] = []any{[]string{id}, []time.Time{time.Now()}}
@@ -301,7 +327,7 @@ func explainPlan(t *testing.T, db *DB, statement string, args []any) string {
 }
 
 // beginnings are constants that statements begin with.
-var beginnings = []string{"selectUsers", "selectEvents", "selectKeys", "selectAudit", "selectDue", "purgeByKey", "purgeByPlace"}
+var beginnings = []string{"selectUsers", "selectEvents", "selectKeys", "selectAudit", "selectDue", "letterHeads", "purgeByKey", "purgeByPlace"}
 
 // wholes are constants that read whole tables, for an operator who asks.
 var wholes = []string{"sumBuckets", "sumClients", "sumLetters"}
