@@ -13,7 +13,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
-	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/password"
@@ -24,9 +23,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/token"
 )
-
-// uploadMemory is what uploads under way may take together.
-const uploadMemory = 256 << 20
 
 // papyrus builds the accounts service, with its own API and Supabase's.
 func (s *services) papyrus() (http.Handler, error) {
@@ -42,8 +38,7 @@ func (s *services) papyrus() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	refusals := audit.NewRefusals(s.db, s.log)
-	accounts, err := s.accounts(accessKeys, refusals)
+	accounts, err := s.accounts(accessKeys)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +49,7 @@ func (s *services) papyrus() (http.Handler, error) {
 	keys := apikey.New(apikey.Config{
 		Store: s.db, Sealer: sealer, Prefix: s.cfg.APIKeyPrefix, Tiers: tiers(s.cfg.Tiers), Now: time.Now, Feed: s.db, Log: s.log,
 	})
-	s.workers = append(s.workers, worker{"notices of revocations", s.db.Watch}, worker{"uses of keys", keys.Run}, worker{"audit of refusals", refusals.Run})
+	s.workers = append(s.workers, worker{"notices of revocations", s.db.Watch}, worker{"uses of keys", keys.Run})
 	tokens := s.powerSyncTokens(powerSyncKeys)
 
 	return papyrus.New(
@@ -72,11 +67,7 @@ func (s *services) papyrus() (http.Handler, error) {
 	), nil
 }
 
-func (s *services) uploader(refusals *audit.Refusals) *library.Uploader {
-	return library.NewUploader(library.Config{Store: s.db, Refusals: refusals, Now: time.Now, Log: s.log})
-}
-
-func (s *services) accounts(accessKeys token.Ring, refusals *audit.Refusals) (*account.Service, error) {
+func (s *services) accounts(accessKeys token.Ring) (*account.Service, error) {
 	sessions, err := s.sessions()
 	if err != nil {
 		return nil, err

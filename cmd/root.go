@@ -75,7 +75,7 @@ Check settings:  provisioner config check all`,
 	root.AddCommand(
 		newServe(), newDemo(), newClient(),
 		newConfig(), newSecret(), newKeyring(), newSig(),
-		newUser(), newAudit(), newJWKS(), newEvents(), newMigrate(),
+		newUser(), newAudit(), newJWKS(), newEvents(), newSync(), newMigrate(),
 		newHealthcheck(), newVersion(),
 	)
 	markUsage(root)

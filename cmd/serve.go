@@ -94,6 +94,7 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 		g.Defer(f)
 	}
 
+	s.ready = g.Ready
 	apis, err := p.build(s)
 	if err != nil {
 		return err
@@ -106,6 +107,9 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 	}
 	for _, w := range s.workers {
 		g.Go(w.name, w.run)
+	}
+	for _, f := range s.drainers {
+		g.OnDrain(f)
 	}
 	g.OnReload(func() error { return s.reload(p.options) }, watched...)
 	if err := g.Listen(ctx); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/provisioner/provisioner/config"
 	"github.com/provisioner/provisioner/pkg/apikey"
+	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/receiver"
@@ -39,6 +40,9 @@ type services struct {
 	origins        *middleware.Origins // of sender and receiver
 	papyrusOrigins *middleware.Origins
 	limiter        ratelimit.Limiter
+	refusals       *audit.Refusals // of papyrus, once it is built
+	ready          func(context.Context) error
+	drainers       []func(delay time.Duration)
 	workers        []worker
 	closers        []func() error
 }
@@ -63,7 +67,7 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 		if err != nil {
 			return nil, err
 		}
-		s.db = db
+		s.db, s.ready = db, db.Ping
 		adopted, err := db.HasAdoptedSessions(ctx)
 		s.adopted = adopted || err != nil // it is asked again when they present their tokens
 		s.closers = append(s.closers, db.Close)
