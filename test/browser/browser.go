@@ -5,12 +5,14 @@ package browser
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/provisioner/provisioner/test/daemon"
 	"github.com/provisioner/provisioner/test/npm"
@@ -70,33 +72,50 @@ type Page struct {
 // Visit opens a URL, goes where it leads, and returns when the page there is whole and its body is not aria-busy.
 func (p *Profile) Visit(url string) Page {
 	p.browser.t.Helper()
-	return p.browser.act(map[string]string{"profile": p.name, "visit": url})
+	return p.act(map[string]string{"visit": url})
 }
 
 // Click clicks the button with this name, and returns as Visit does.
 func (p *Profile) Click(button string) Page {
 	p.browser.t.Helper()
-	return p.browser.act(map[string]string{"profile": p.name, "click": button})
+	return p.act(map[string]string{"click": button})
 }
 
-func (b *Browser) act(action map[string]string) Page {
-	b.t.Helper()
-	body, err := json.Marshal(action)
+// Call calls a function of the page by its name, and returns what it resolves to as JSON, or what it throws.
+func (p *Profile) Call(function string, with any) ([]byte, error) {
+	return p.browser.post(map[string]any{"profile": p.name, "call": function, "with": with})
+}
+
+func (p *Profile) act(action map[string]string) Page {
+	p.browser.t.Helper()
+	action["profile"] = p.name
+	text, err := p.browser.post(action)
 	if err != nil {
-		b.t.Fatal(err)
-	}
-	resp, err := http.Post(b.url, "application/json", bytes.NewReader(body))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		b.t.Fatalf("%s: %s, %v", body, text, err)
+		p.browser.t.Fatalf("%v: %v", action, err)
 	}
 	var page Page
 	if err := json.Unmarshal(text, &page); err != nil {
-		b.t.Fatal(err)
+		p.browser.t.Fatal(err)
 	}
 	return page
+}
+
+// impatient is how long a page may take for anything.
+var impatient = &http.Client{Timeout: time.Minute}
+
+func (b *Browser) post(action any) ([]byte, error) {
+	body, err := json.Marshal(action)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := impatient.Post(b.url, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(string(text))
+	}
+	return text, err
 }

@@ -1,5 +1,6 @@
 // Chromium behind HTTP, for browser.go. POST {"profile", "visit": URL} or {"profile", "click": name of a button} answers
-// {"url", "status", "text", "visited"} of where the tab of the profile then is.
+// {"url", "status", "text", "visited"} of where the tab of the profile then is; {"profile", "call": name of a function of the page,
+// "with": argument} answers what it resolves to.
 import http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
@@ -22,11 +23,14 @@ async function newTab() {
 // isStill says whether a page is whole, and no longer at work by its own account.
 const isStill = () => document.readyState === 'complete' && document.body.ariaBusy !== 'true';
 
-async function act({ profile, visit, click }) {
+async function act({ profile, visit, click, call, with: argument }) {
   if (!tabs.has(profile)) {
     tabs.set(profile, await newTab());
   }
   const tab = tabs.get(profile);
+  if (call) {
+    return await tab.page.evaluate(([name, value]) => globalThis[name](value), [call, argument]) ?? null;
+  }
   tab.visited.length = 0;
   if (visit) {
     await tab.page.goto(visit, { waitUntil: 'commit' });

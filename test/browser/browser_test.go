@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +23,7 @@ func TestBrowser(t *testing.T) {
 		_, err := r.Cookie("visitor")
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = fmt.Fprintf(w, `<body aria-busy="true"><form action="/start"><button>again</button></form><output></output><script>
+			globalThis.twice = async (n) => { if (!n) { throw new Error('no number') } return { twice: 2 * n } }
 			setTimeout(() => { document.querySelector('output').textContent = 'known: %t'; document.body.ariaBusy = 'false' }, 1)
 		</script>`, err == nil)
 	})
@@ -47,5 +49,12 @@ func TestBrowser(t *testing.T) {
 		if diff := cmp.Diff(step.want, step.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", step.name, diff)
 		}
+	}
+
+	if got, err := first.Call("twice", 21); string(got) != `{"twice":42}` || err != nil {
+		t.Errorf("a call: %s, %v", got, err)
+	}
+	if got, err := first.Call("twice", nil); err == nil || !strings.Contains(err.Error(), "no number") {
+		t.Errorf("a call that throws: %s, %v", got, err)
 	}
 }

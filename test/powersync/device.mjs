@@ -1,16 +1,16 @@
 // A device of the tests: an app's database in PowerSync's SDK, whichever, with the connector of the shipped app. Its methods take and
 // return JSON; what is wrong is an Error.
-import { Column, ColumnType, Schema, Table } from '@powersync/common';
+import { column, Schema, Table } from '@powersync/common';
 
-const { TEXT, INTEGER, REAL } = ColumnType;
-const kinds = { page_count: INTEGER, current_page: INTEGER, is_favorite: INTEGER, rating: INTEGER, current_position: REAL };
-const names = [
-  'book_id', 'owner_user_id', 'title', 'subtitle', 'author', 'co_authors', 'isbn', 'isbn13', 'publisher', 'language', 'page_count',
-  'description', 'cover_image_url', 'reading_status', 'current_page', 'current_position', 'current_cfi', 'is_favorite', 'rating',
-  'custom_metadata', 'added_at', 'updated_at',
-];
-const columns = names.map((name) => new Column({ name, type: kinds[name] ?? TEXT }));
-export const schema = new Schema([new Table({ name: 'books', columns })]);
+const { text, integer, real } = column;
+export const schema = new Schema({
+  books: new Table({
+    book_id: text, owner_user_id: text, title: text, subtitle: text, author: text, co_authors: text, isbn: text, isbn13: text,
+    publisher: text, language: text, page_count: integer, description: text, cover_image_url: text, reading_status: text,
+    current_page: integer, current_position: real, current_cfi: text, is_favorite: integer, rating: integer, custom_metadata: text,
+    added_at: text, updated_at: text,
+  }),
+});
 
 // Tests wait for no timers: a device tries again, and uploads, at once.
 const haste = { retryDelayMs: 50, crudUploadThrottleMs: 1 };
