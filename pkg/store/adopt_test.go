@@ -141,7 +141,20 @@ func (p papyrus) rowsOf(t testing.TB) []string {
 }
 
 // onlyTheirs are the parts of the schema that no other than Papyrus has.
-var onlyTheirs = []string{"alembic_version", "books", "users.locale", "users.updated_at", "ix_users_last_login_at", "ix_user_identities_user_id", "_papyrus"}
+var onlyTheirs = []string{
+	"alembic_version", "reviews", "users.locale", "users.updated_at", "ix_users_last_login_at", "ix_user_identities_user_id", "books.shelf",
+	"ix_books_owner_user_id", "_papyrus",
+}
+
+// otherBooks are what a version of Papyrus might have.
+const otherBooks = `
+	ALTER TABLE reviews DROP CONSTRAINT fk_reviews_book_id_books;
+	ALTER TABLE books DROP CONSTRAINT fk_books_owner_user_id_users, ALTER book_id TYPE varchar(36), ALTER owner_user_id TYPE varchar(36),
+		ALTER title DROP NOT NULL, ALTER is_favorite DROP NOT NULL, ALTER is_favorite DROP DEFAULT, ALTER co_authors TYPE json,
+		ALTER custom_metadata TYPE json, ALTER added_at TYPE timestamp, ALTER added_at DROP NOT NULL, ALTER updated_at TYPE timestamp(3),
+		ALTER page_count TYPE bigint, ALTER rating TYPE numeric(4, 1), ALTER current_position TYPE real, DROP current_cfi;
+	ALTER INDEX ix_books_owner_user_id RENAME TO books_owner_idx;
+	UPDATE books SET title = NULL, is_favorite = NULL, page_count = 5000000000 WHERE book_id LIKE '%2'`
 
 func TestAdoptedSchemaIsTheMigratedOne(t *testing.T) {
 	for _, tt := range []struct {
@@ -159,6 +172,8 @@ func TestAdoptedSchemaIsTheMigratedOne(t *testing.T) {
 			ALTER INDEX ix_users_last_login_at RENAME TO users_created_at_idx;
 			ALTER TABLE users RENAME CONSTRAINT uq_users_primary_email TO users_primary_email_key;
 			ALTER INDEX ix_auth_sessions_user_id RENAME TO password_credentials_pkey`},
+		{"with books of other types", otherBooks},
+		{"without books", `DROP TABLE books CASCADE`},
 		{"after a look at its migrations", `
 			CREATE TABLE goose_db_version (id int, version_id bigint NOT NULL, is_applied boolean NOT NULL);
 			INSERT INTO goose_db_version VALUES (1, 0, true)`},
@@ -188,12 +203,13 @@ func TestAdoptedSchemaIsTheMigratedOne(t *testing.T) {
 
 func TestAdoptKeepsWhatIsTheirs(t *testing.T) {
 	p := newPapyrus(t, "schema.sql", "rows.sql")
-	books := p.mustList(t, `SELECT b::text FROM books b`)
+	p.mustExec(t, `INSERT INTO reviews SELECT book_id, 'Good.' FROM books`)
 	p.adopt(t)
-	if diff := cmp.Diff(books, p.mustList(t, `SELECT b::text FROM books b`)); diff != "" {
-		t.Errorf("books (-before +after):\n%s", diff)
+	want := []string{"A 7", "A 7", "B 1", "B 1"}
+	if diff := cmp.Diff(want, p.mustList(t, `SELECT shelf FROM books JOIN reviews USING (book_id) ORDER BY 1`)); diff != "" {
+		t.Errorf("their column and their reference (-want +got):\n%s", diff)
 	}
-	want := []string{"books"}
+	want = []string{"books"}
 	if diff := cmp.Diff(want, p.mustList(t, `SELECT tablename FROM pg_publication_tables`)); diff != "" {
 		t.Errorf("published (-want +got):\n%s", diff)
 	}
@@ -246,7 +262,7 @@ func TestAdoptedRows(t *testing.T) {
 	if done.Users != 3 || done.Sessions != 2 || len(done.Statements) == 0 {
 		t.Errorf("adopted %d accounts and %d live sessions with %d statements", done.Users, done.Sessions, len(done.Statements))
 	}
-	if len(done.Remarks) != 1 || !strings.Contains(done.Remarks[0], "users.locale") {
+	if len(done.Remarks) != 2 || !strings.Contains(done.Remarks[0], "books.shelf") || !strings.Contains(done.Remarks[1], "users.locale") {
 		t.Errorf("remarks: %q", done.Remarks)
 	}
 
@@ -507,6 +523,7 @@ func TestAdoptionRemarks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
+		"the column books.shelf is empty in new rows: provisioner does not know it",
 		"the column users.locale is empty in new rows: provisioner does not know it",
 		"1 sessions have a refresh_token_hash that is no SHA-256 in hex: their users have to sign in again",
 		"shelves (fk_shelves) does not let an account be deleted that has rows there: make its foreign key ON DELETE CASCADE",

@@ -75,11 +75,11 @@ var (
 	// A block that does nothing without a table, which the migration makes unless another server has, and that changes no other.
 	changeTheirs = regexp.MustCompile(`(?s)-- \+goose StatementBegin\nDO \$\$.*?` +
 		`IF NOT EXISTS \(SELECT FROM pg_tables WHERE schemaname = current_schema\(\) AND tablename = '(\w+)'\) THEN\s+RETURN;.*?-- \+goose StatementEnd`)
-	changedTable = regexp.MustCompile(`(?:ALTER TABLE|UPDATE) (\w+)`)
-	createIndex = regexp.MustCompile(`^CREATE (UNIQUE )?INDEX (CONCURRENTLY )?(\w+) ON (\w+) `)
-	dropIndex   = regexp.MustCompile(`^DROP INDEX CONCURRENTLY IF EXISTS (\w+)$`)
-	addColumn   = regexp.MustCompile(`^ALTER TABLE \w+ ADD COLUMN `)
-	needsValue  = regexp.MustCompile(`REFERENCES|UNIQUE|CHECK|PRIMARY KEY|NOT NULL(?: DEFAULT)?`)
+	changedTable = regexp.MustCompile(`(?:ALTER TABLE|UPDATE|DELETE FROM) (\w+)`)
+	createIndex  = regexp.MustCompile(`^CREATE (UNIQUE )?INDEX (CONCURRENTLY )?(\w+) ON (\w+) `)
+	dropIndex    = regexp.MustCompile(`^DROP INDEX CONCURRENTLY IF EXISTS (\w+)$`)
+	addColumn    = regexp.MustCompile(`^ALTER TABLE \w+ ADD COLUMN `)
+	needsValue   = regexp.MustCompile(`REFERENCES|UNIQUE|CHECK|PRIMARY KEY|NOT NULL(?: DEFAULT)?`)
 )
 
 // notAdditions returns the statements of a migration that do more than add.

@@ -55,6 +55,7 @@ func extremes(c library.Column) (small, large any) {
 		return "[]", `["a", "b \" \\ \n ü 📚"]`
 	case library.Object:
 		return "{}", `{"a": 1.50, "b": [true, null], "aa": {"x": "]}"}}`
+	case library.Text:
 	}
 	return "", strings.Repeat("ü📚'\"\\\n\t{},NULL", c.MaxLen/16)
 }

@@ -13,6 +13,10 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'books') THEN
         RETURN;
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_constraint
+        WHERE conrelid = 'books'::regclass AND contype = 'p' AND pg_get_constraintdef(oid) = 'PRIMARY KEY (book_id)') THEN
+        RAISE EXCEPTION 'the table books has another primary key than Papyrus''s, which is book_id: change it, or rename the table';
+    END IF;
 
     FOR item IN SELECT conname AS name FROM pg_constraint
         WHERE conrelid = 'books'::regclass AND (contype IN ('c', 'u', 'x') OR contype = 'f' AND confrelid = 'users'::regclass) LOOP
@@ -59,6 +63,7 @@ BEGIN
         EXECUTE format('ALTER TABLE books ALTER COLUMN %I DROP NOT NULL', item.name); -- nobody writes it any more
     END LOOP;
 
+    DELETE FROM books WHERE NOT EXISTS (SELECT FROM users WHERE user_id = owner_user_id); -- of accounts that were erased
     UPDATE books SET title = 'Untitled Book' WHERE title IS NULL OR title = '';
     UPDATE books SET is_favorite = false WHERE is_favorite IS NULL;
     UPDATE books SET added_at = now() WHERE added_at IS NULL OR NOT isfinite(added_at);

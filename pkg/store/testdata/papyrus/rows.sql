@@ -40,5 +40,12 @@ INSERT INTO email_action_tokens (token_id, user_id, action_type, token_hash, exp
     ('e0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000001', 'verify_email', repeat('1', 64), now() + interval '1 hour', now()),
     ('e0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000003', 'verify_email', repeat('2', 64), now() - interval '1 hour', NULL);
 
-INSERT INTO books (book_id, owner_user_id, title, co_authors) VALUES
-    ('f0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001', 'Middlemarch', '[]');
+INSERT INTO books (book_id, owner_user_id, title, co_authors, custom_metadata, current_position, page_count, shelf, added_at, updated_at) VALUES
+    ('f0000000-0000-4000-8000-000000000001', 'a0000000-0000-4000-8000-000000000001', 'Middlemarch', '[]', NULL, 0.25, 880, 'A 7',
+     '2026-01-02 03:04:05.6789+00', '2026-01-02 05:04:05+02'),
+    ('f0000000-0000-4000-8000-000000000002', 'a0000000-0000-4000-8000-000000000001', '', '"Mary Ann Evans"', '["x"]', 'NaN', NULL, 'A 7',
+     '-infinity', 'infinity'),
+    ('f0000000-0000-4000-8000-000000000003', 'a0000000-0000-4000-8000-000000000002', 'Good Omens', '["Terry Pratchett", null, 7]', '{"b": 1, "aa": "ü"}',
+     'Infinity', NULL, 'B 1', '2026-01-02 03:04:05+00', '2026-01-02 03:04:05+00'),
+    ('f0000000-0000-4000-8000-000000000004', 'a0000000-0000-4000-8000-000000000002', 'Untold', 'null', 'null', NULL, NULL, 'B 1',
+     '2026-01-02 03:04:05+00', '2026-01-02 03:04:05+00');

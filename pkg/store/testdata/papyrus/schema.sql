@@ -110,10 +110,18 @@ CREATE TABLE books (
     is_favorite      boolean DEFAULT false NOT NULL,
     rating           integer,
     custom_metadata  jsonb,
+    shelf            varchar(32) NOT NULL,
     added_at         timestamptz DEFAULT now() NOT NULL,
     updated_at       timestamptz DEFAULT now() NOT NULL,
     CONSTRAINT pk_books PRIMARY KEY (book_id),
+    CONSTRAINT ck_books_rating CHECK (rating BETWEEN 1 AND 5),
     CONSTRAINT fk_books_owner_user_id_users FOREIGN KEY (owner_user_id) REFERENCES users (user_id) ON DELETE CASCADE
 );
 CREATE INDEX ix_books_owner_user_id ON books (owner_user_id);
+CREATE UNIQUE INDEX ix_books_owner_isbn13 ON books (owner_user_id, isbn13);
+CREATE TABLE reviews (
+    book_id uuid NOT NULL,
+    review  text NOT NULL,
+    CONSTRAINT fk_reviews_book_id_books FOREIGN KEY (book_id) REFERENCES books (book_id) ON DELETE CASCADE
+);
 CREATE PUBLICATION powersync FOR TABLE books;
