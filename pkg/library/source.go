@@ -29,8 +29,8 @@ func (s *source) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = fmt.Errorf("%w: %w", ErrIncomplete, err)
 	}
-	if s.size > s.limit {
-		return n, errOverSize
+	if over := s.size - s.limit; over > 0 {
+		return max(0, n-int(over)), errOverSize
 	}
 	return n, err
 }
