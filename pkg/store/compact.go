@@ -189,7 +189,7 @@ func (db *DB) clearPage(ctx context.Context, tx *sql.Tx, b bucketToCompact) (cle
 type opSum struct {
 	id       int64
 	kind     syncstream.Kind
-	checksum int64
+	checksum uint32
 }
 
 func scanOpSum(r row) (opSum, error) {
@@ -202,7 +202,7 @@ func scanOpSum(r row) (opSum, error) {
 func (db *DB) replaceRun(ctx context.Context, tx *sql.Tx, b bucketToCompact, head int64, run []opSum) error {
 	var checksum uint32
 	for _, op := range run {
-		checksum += uint32(op.checksum)
+		checksum += op.checksum
 	}
 	last := run[len(run)-1].id
 	if err := execIn(ctx, tx, deleteRun, b.id, last); err != nil {

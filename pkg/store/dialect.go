@@ -10,6 +10,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/syncstream"
 )
 
 // dialect is in what the engines differ. All other SQL is the same text on both, with $1 for the first argument.
@@ -33,6 +34,7 @@ type dialect struct {
 	updateUses     func(ctx context.Context, tx *sql.Tx, ids []string, at []time.Time) error
 	insertOps      func(ctx context.Context, tx *sql.Tx, b batch) (head int64, err error) // see appendOps
 	putRows        func(ctx context.Context, tx *sql.Tx, s rowSet) (written int64, err error)
+	readOps        func(ctx context.Context, pool *sql.DB, p syncstream.Page) ([]syncstream.Op, error)
 	// holdUsers tells which of the accounts are there; to the end of the transaction none of those is erased.
 	holdUsers func(ctx context.Context, tx *sql.Tx, ids []string) (there map[string]bool, err error)
 

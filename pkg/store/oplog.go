@@ -11,25 +11,23 @@ import (
 )
 
 const (
-	// One statement sees one moment. Of a user without buckets the stream is null.
-	selectSnapshot = `SELECT coalesce(h.head, 0), coalesce(c.write_checkpoint, 0), b.stream, b.checksum, b.count, b.compacted
+	// One statement sees one moment. A user without buckets has one without a name.
+	selectSnapshot = `SELECT coalesce(h.head, 0), coalesce(c.write_checkpoint, 0), coalesce(b.stream, ''),
+		coalesce(b.checksum, 0), coalesce(b.count, 0), coalesce(b.compacted, 0)
 		FROM users u LEFT JOIN sync_heads h ON h.user_id = u.user_id
 		LEFT JOIN sync_clients c ON c.user_id = u.user_id AND c.client_id = $2
 		LEFT JOIN sync_buckets b ON b.user_id = u.user_id
 		WHERE u.user_id = $1 AND u.disabled_at IS NULL ORDER BY b.stream`
 	selectCompacted = `SELECT compacted FROM sync_buckets WHERE user_id = $1 AND stream = $2`
 
-	// A page ends with the operation that makes the sum of lengths reach $6. Which that is, is found without reading any data.
-	bucketOfPage = `(SELECT bucket_id FROM sync_buckets WHERE user_id = $1 AND stream = $2)`
-	selectOps    = `SELECT op_id, kind, table_name, object_id, checksum, data FROM sync_ops
-		WHERE bucket_id = ` + bucketOfPage + ` AND op_id > $3 AND op_id <= (
-			SELECT max(op_id) FROM (
-				SELECT op_id, sum(size) OVER (ORDER BY op_id) - size AS before FROM (
-					SELECT op_id, coalesce(length(data), 0) AS size FROM sync_ops
-					WHERE bucket_id = ` + bucketOfPage + ` AND op_id > $3 AND op_id <= $4 ORDER BY op_id LIMIT $5
-				) AS page
-			) AS summed WHERE before < $6
-		) ORDER BY op_id`
+	selectOps = `SELECT op_id, kind, table_name, object_id, checksum, data FROM sync_ops
+		WHERE bucket_id = (SELECT bucket_id FROM sync_buckets WHERE user_id = $1 AND stream = $2) AND op_id > $3 AND op_id <= $4
+		ORDER BY op_id LIMIT $5`
+	// The same, to the operation with which their data is of $6 bytes.
+	selectOpsWithin = `SELECT op_id, kind, table_name, object_id, checksum, data FROM (
+			SELECT *, sum(size) OVER (ORDER BY op_id) - size AS before FROM (
+				SELECT *, coalesce(length(data), 0) AS size FROM (` + selectOps + `) AS page) AS sized
+		) AS summed WHERE before < $6 ORDER BY op_id`
 
 	// $5 says whether to step the counter; otherwise it is raised to $3.
 	stepped = `CASE WHEN $5 AND sync_clients.write_checkpoint < 9223372036854775807 THEN sync_clients.write_checkpoint + 1
@@ -51,9 +49,7 @@ func (db *DB) Snapshot(ctx context.Context, userID, clientID string) (syncstream
 		return s, syncstream.ErrNoUser
 	}
 	scan := func(r row) (b syncstream.Bucket, err error) {
-		var checksum, count, compacted sql.NullInt64
-		err = r.Scan(&s.Head, &s.WriteCheckpoint, textInto(&b.Stream), &checksum, &count, &compacted)
-		b.Checksum, b.Count, b.Compacted = uint32(checksum.Int64), count.Int64, compacted.Int64
+		err = r.Scan(&s.Head, &s.WriteCheckpoint, &b.Stream, &b.Checksum, &b.Count, &b.Compacted)
 		return b, err
 	}
 	buckets, err := list(ctx, db, "take snapshot of buckets", scan, selectSnapshot, userID, storable(clientID))
@@ -73,14 +69,45 @@ func (db *DB) Ops(ctx context.Context, p syncstream.Page) ([]syncstream.Op, erro
 	if !isID(p.UserID) || !isText(p.Stream) {
 		return nil, nil
 	}
-	return list(ctx, db, "read operations", scanOp, selectOps, p.UserID, p.Stream, p.After, p.UpTo, p.Ops, max(p.Bytes, 1))
+	var ops []syncstream.Op
+	err := attempt(ctx, "read operations", func(ctx context.Context) (err error) {
+		ops, err = db.readOps(ctx, db.read, p)
+		return err
+	})
+	return ops, err
+}
+
+// readOpsSingly is the way of SQLite, which reads an operation when it is asked for it.
+func readOpsSingly(ctx context.Context, pool *sql.DB, p syncstream.Page) ([]syncstream.Op, error) {
+	rows, err := pool.QueryContext(ctx, selectOps, p.UserID, p.Stream, p.After, p.UpTo, p.Ops)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err tells what went wrong
+	var ops []syncstream.Op
+	for size := 0; size < max(p.Bytes, 1) && rows.Next(); size += len(ops[len(ops)-1].Data) {
+		op, err := scanOp(rows)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, rows.Err()
+}
+
+// readOpsTogether is the way of Postgres, which would send what is not asked for too. Of data that it does not send it reads but the
+// length.
+func readOpsTogether(ctx context.Context, pool *sql.DB, p syncstream.Page) ([]syncstream.Op, error) {
+	rows, err := pool.QueryContext(ctx, selectOpsWithin, p.UserID, p.Stream, p.After, p.UpTo, p.Ops, max(p.Bytes, 1))
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scanOp)
 }
 
 func scanOp(r row) (syncstream.Op, error) {
 	var op syncstream.Op
-	var checksum int64
-	err := r.Scan(&op.ID, (*string)(&op.Kind), &op.Table, &op.ObjectID, &checksum, &op.Data)
-	op.Checksum = uint32(checksum)
+	err := r.Scan(&op.ID, (*string)(&op.Kind), &op.Table, &op.ObjectID, &op.Checksum, &op.Data)
 	return op, err
 }
 

@@ -249,7 +249,7 @@ func plans(db *DB) map[string][]any {
 
 		selectSnapshot:   {id, "phone"},
 		selectCompacted:  {id, library.Books.Stream()},
-		selectOps:        {id, library.Books.Stream(), 1, math.MaxInt64, 1000, 1 << 20},
+		selectOps:        {id, library.Books.Stream(), 1, math.MaxInt64, 1000},
 		stepClient:       {id, "phone", 1, now, true},
 		insertClient:     {id, "phone", 1, now, true},
 		forgetClients:    {id, 1000, math.MaxInt64},
@@ -282,6 +282,7 @@ func plans(db *DB) map[string][]any {
 		all[e.statement(db.dialect)] = []any{at(100), purgeChunk}
 	}
 	if db.engine == Postgres {
+		all[selectOpsWithin] = []any{id, library.Books.Stream(), 1, math.MaxInt64, 1000, 1 << 20}
 		all[notify] = []any{changesChannel, ""}
 		all[insertNonces] = []any{[][]byte{digest}, []time.Time{time.Now()}}
 		all[insertDigests] = []any{[][]byte{digest}, []time.Time{time.Now()}, []time.Time{time.Now()}}

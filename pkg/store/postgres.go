@@ -58,6 +58,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		updateUses:     updateUsesTogether,
 		insertOps:      insertOpsTogether,
 		putRows:        putRowsTogether,
+		readOps:        readOpsTogether,
 		holdUsers:      holdUsersTogether,
 		goose:          goose.DialectPostgres,
 		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,

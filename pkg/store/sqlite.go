@@ -58,6 +58,7 @@ func openSQLite(path string) (*DB, error) {
 		updateUses:     updateUsesSingly,
 		insertOps:      insertOpsSingly,
 		putRows:        putRowsSingly,
+		readOps:        readOpsSingly,
 		holdUsers:      holdUsersSingly,
 		goose:          goose.DialectSQLite3,
 		hasVersions:    `SELECT count(*) = 1 FROM sqlite_schema WHERE name = 'goose_db_version'`,

@@ -67,7 +67,7 @@ func wantNotice(t *testing.T, heard <-chan revocation.Notice, want revocation.No
 }
 
 // newAccount returns the id of an account that it makes.
-func newAccount(t *testing.T, db *store.DB) string {
+func newAccount(t testing.TB, db *store.DB) string {
 	t.Helper()
 	id := uuid.NewString()
 	u := account.User{ID: id, Email: id + "@example.com", DisplayName: "r", Plan: "new", CreatedAt: time.Now()}
