@@ -247,8 +247,9 @@ func (d *decoder) record(e *element, table *Table, values []given) {
 	if table == nil {
 		b = appendMember(append(b, ','), "data", string(e.data))
 	}
-	d.line = append(b, '}', '\n')
-	d.hash.Write(d.line)
+	b = append(b, '}', '\n')
+	d.hash.Write(b)
+	d.line = b
 }
 
 func numberOrNil(n *int64) any {

@@ -61,15 +61,16 @@ func (p *printer) value(b []byte, depth int) ([]byte, error) {
 		return p.object(b, depth)
 	case jsontext.KindBeginArray:
 		return p.array(b, depth)
+	default:
+		return p.scalar(b)
 	}
+}
+
+func (p *printer) scalar(b []byte) ([]byte, error) {
 	raw, err := p.dec.ReadValue()
 	if err != nil {
 		return nil, errNotJSON
 	}
-	return p.scalar(b, raw)
-}
-
-func (p *printer) scalar(b []byte, raw jsontext.Value) (_ []byte, err error) {
 	start := len(b)
 	switch raw.Kind() {
 	case jsontext.KindString:

@@ -1,10 +1,15 @@
 package library
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/provisioner/provisioner/test/postgres"
 )
 
 func TestCanonical(t *testing.T) {
@@ -47,6 +52,28 @@ func TestCanonical(t *testing.T) {
 				t.Errorf("canonical(%.200s)\n = %.1000s, %v\nwant %s, %v", tt.raw, got, err, tt.want, tt.err)
 			}
 		})
+	}
+}
+
+// TestCanonicalIsAsPostgresPrintsIt has a real one print JSON as it was sent, without what it does not take, and as we keep it.
+func TestCanonicalIsAsPostgresPrintsIt(t *testing.T) {
+	db, err := pgx.Connect(t.Context(), postgres.NewDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close(context.WithoutCancel(t.Context())) }()
+	for _, raw := range []string{
+		`{}`, `[]`, `{"bb":1,"a":[2,{"d":null,"c":false}],"ba":"x","é":4,"B":5,"":6,"a":7}`, `"\u0022\\\/\b\f\n\r\t\u0001\u001f\u007f\u00e9<>&\u2028😀"`,
+		`[-0,-0.00,1.50,0.10,123456789012345678901234567890,1e2,1.5E+3,2.5e-3,1e21,-1e-7,5e-324,1.7976931348623157e308]`,
+	} {
+		want := ""
+		if err := db.QueryRow(t.Context(), `SELECT $1::text::jsonb::text`, raw).Scan(&want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := canonical([]byte(raw), 10_000)
+		if err != nil || string(got) != want {
+			t.Errorf("canonical(%s)\n = %s, %v\nPostgres %s", raw, got, err, want)
+		}
 	}
 }
 

@@ -127,7 +127,7 @@ var values = []struct {
 	{"a list for an object", "custom_metadata", `[1]`, nil, notObject},
 	{"half an object in text", "custom_metadata", `"{\"b\""`, nil, notObject},
 	{"a number no database takes", "custom_metadata", `{"a":1e999}`, nil, notKept},
-	{"an object at the limit of depth", "custom_metadata", nested(100), strings.Replace(nested(100), ":", ": ", -1), ""},
+	{"an object at the limit of depth", "custom_metadata", nested(100), strings.ReplaceAll(nested(100), ":", ": "), ""},
 	{"an object nested too deep", "custom_metadata", nested(101), nil, notKept},
 	{"an object over its limit", "custom_metadata", `{"a":"` + strings.Repeat("a", 256<<10) + `"}`, nil, notKept},
 	{"an object of far more than its limit", "custom_metadata", `{"a":"` + strings.Repeat(`\u0000`, 1<<19) + `"}`, nil, notKept},

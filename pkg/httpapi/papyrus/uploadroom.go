@@ -85,7 +85,7 @@ func (p *place) reader(ctx context.Context, body io.Reader) io.Reader {
 
 type placedReader struct {
 	place *place
-	ctx   context.Context //nolint:containedctx // of the request whose body it is
+	ctx   context.Context // of the request whose body it is
 	body  io.Reader
 	read  int64
 }
