@@ -30,7 +30,7 @@ func TestOneKeyPerIntent(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			const clients, kills = 1000, 3
-			worst := newGate(tt.keyIsMade)
+			worst := newGate("/api-keys-create", tt.keyIsMade)
 			in := install(t, keyring("k1"), worst.between(t), keepSignatures(t))
 			request := signUp(t, in.sender.url("sender")).keyRequest("laptop")
 			began := time.Now()
@@ -91,15 +91,16 @@ func ask(t *testing.T, clients int, sender, request string, header []string) *cr
 	return c
 }
 
-// gate stops the first call that makes a key, before or after papyrus has made it, until it is opened.
+// gate stops the first call of an endpoint of papyrus, before or after papyrus has done what it asks for, until it is opened.
 type gate struct {
 	reached, opened chan struct{}
+	endpoint        string // the end of its path
 	after           bool
 	first           sync.Once
 }
 
-func newGate(after bool) *gate {
-	return &gate{reached: make(chan struct{}), opened: make(chan struct{}), after: after}
+func newGate(endpoint string, after bool) *gate {
+	return &gate{reached: make(chan struct{}), opened: make(chan struct{}), endpoint: endpoint, after: after}
 }
 
 // between is the gate in front of papyrus.
@@ -108,7 +109,7 @@ func (g *gate) between(t testing.TB) between {
 	return func(papyrus string) string {
 		return proxy(t, papyrus, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			mine := false
-			if strings.HasSuffix(r.URL.Path, "/api-keys-create") {
+			if strings.HasSuffix(r.URL.Path, g.endpoint) {
 				g.first.Do(func() { mine = true })
 			}
 			switch {

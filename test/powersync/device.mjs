@@ -25,9 +25,9 @@ export class Device {
         this.stats[status.connected ? 'connects' : 'disconnects']++;
         connected = status.connected;
       }
-      const error = String(status.downloadError ?? status.uploadError ?? '');
-      if (error && error !== this.stats.errors.at(-1)) {
-        this.stats.errors.push(error);
+      const error = status.downloadError ?? status.uploadError;
+      if (error && error.message !== this.stats.errors.at(-1) && error.message !== 'Disconnect has been requested') {
+        this.stats.errors.push(error.message);
       }
     } });
   }

@@ -4,11 +4,13 @@ import { createConsoleLogger, LogLevels } from '@powersync/common';
 import { PowerSyncDatabase } from '@powersync/web';
 import { Device, schema } from './device.mjs';
 
+const worker = '/worker/worker.js'; // for the database, and for the sync of all tabs
+const logger = createConsoleLogger({ minLevel: LogLevels.warn });
 let device;
 
 async function open(options) {
-  const database = { dbFilename: 'books.db', worker: '/worker/worker.js' };
-  device = new Device(new PowerSyncDatabase({ schema, database, logger: createConsoleLogger({ minLevel: LogLevels.warn }) }), options);
+  const database = { dbFilename: 'books.db', worker };
+  device = new Device(new PowerSyncDatabase({ schema, database, logger, sync: { worker } }), options);
   await device.db.init();
   return null;
 }
