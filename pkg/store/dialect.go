@@ -28,6 +28,7 @@ type dialect struct {
 	tables         map[*library.Table]tableSQL // of every synced table
 	ids            func(ids []string) any      // ids as one argument
 	numberedIDs    string                      // the rows r (id, n) of $2, which ids made; n counts from 0
+	plannedAnew    []any                       // goes before the arguments of a statement whose plan may not be an old one
 	insertNonces   func(ctx context.Context, tx *sql.Tx, admissions []replay.Admission) (fresh []bool, err error)
 	insertEvents   func(ctx context.Context, tx *sql.Tx, events []*event.Event) error
 	insertRefusals func(ctx context.Context, tx *sql.Tx, refusals []refusal) error

@@ -51,6 +51,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		patience:       `SET LOCAL statement_timeout = '30s'`, // as uploadTimeout
 		tables:         tableStatements(postgresWording),
 		ids:            idsAsArray,
+		plannedAnew:    []any{pgx.QueryExecModeCacheDescribe}, // a plan of when a table was small reads all of it
 		numberedIDs:    `(SELECT id, n - 1 AS n FROM unnest($2::uuid[]) WITH ORDINALITY AS u (id, n)) AS r`,
 		insertNonces:   insertNoncesTogether,
 		insertEvents:   insertEventsTogether,

@@ -36,7 +36,7 @@ func (db *DB) Upload(
 	var answer []byte
 	var changes bool
 	err := db.txWithin(ctx, uploadTimeout, "take in an upload", func(ctx context.Context, tx *sql.Tx) (err error) {
-		u := &upload{db: db, tx: tx, in: in, told: make(map[library.Ref]bool)}
+		u := &upload{db: db, tx: tx, in: in, owned: make(map[library.Ref]bool)}
 		answer, err = u.take(ctx, decide)
 		changes = u.changes
 		if isOrphan(err) { // the session ended with its account
@@ -58,7 +58,7 @@ type upload struct {
 	db      *DB
 	tx      *sql.Tx
 	in      library.Intake
-	told    map[library.Ref]bool // rows whose last operation the next makes void
+	owned   map[library.Ref]bool // rows that are there; true for those whose last operation the next makes void
 	changes bool
 }
 
@@ -135,7 +135,10 @@ func (u *upload) find(ctx context.Context) ([]library.Found, error) {
 			}
 			for _, r := range rows {
 				ref := library.Ref{Table: refs.table, ID: r.id}
-				found[at[ref]], u.told[ref] = r.Found, r.told
+				found[at[ref]] = r.Found
+				if r.State == library.Owned {
+					u.owned[ref] = r.told
+				}
 			}
 		}
 	}
@@ -158,7 +161,7 @@ func (u *upload) findIn(ctx context.Context, t *library.Table, refs []library.Re
 			f.Row = columns
 		}
 		return f, err
-	}, u.db.tables[t].find, u.in.UserID, t.Name, ids)
+	}, u.db.tables[t].find, append(slices.Clip(u.db.plannedAnew), u.in.UserID, t.Name, ids)...)
 }
 
 // keep writes what was decided.
@@ -184,12 +187,15 @@ func (u *upload) keep(ctx context.Context, d library.Decision) error {
 
 // write makes changes of one table.
 func (u *upload) write(ctx context.Context, t *library.Table, changes []library.Change) error {
-	var puts, removals []library.Change
+	var puts, deleted, removals []library.Change
 	for _, c := range changes {
-		if c.Row == nil {
-			removals = append(removals, c)
-		} else {
+		if c.Row != nil {
 			puts = append(puts, c)
+			continue
+		}
+		deleted = append(deleted, c)
+		if _, there := u.owned[c.Ref]; there { // and not made by the same upload, so that no device knows it
+			removals = append(removals, c)
 		}
 	}
 	if len(puts) > 0 {
@@ -197,10 +203,19 @@ func (u *upload) write(ctx context.Context, t *library.Table, changes []library.
 			return err
 		}
 	}
-	if len(removals) == 0 {
+	if len(removals) > 0 {
+		if err := u.remove(ctx, t, removals); err != nil {
+			return err
+		}
+	}
+	if len(deleted) == 0 {
 		return nil
 	}
-	return u.remove(ctx, t, removals)
+	return execIn(ctx, u.tx, u.db.tables[t].bury, u.in.UserID, t.Name, u.db.ids(idsOf(deleted)), u.db.at(u.in.At))
+}
+
+func idsOf(changes []library.Change) []string {
+	return column(changes, func(c library.Change) string { return c.ID })
 }
 
 func (u *upload) put(ctx context.Context, t *library.Table, rows []library.Change) error {
@@ -219,12 +234,8 @@ func (u *upload) remove(ctx context.Context, t *library.Table, rows []library.Ch
 	if err != nil {
 		return err
 	}
-	ids := u.db.ids(column(rows, func(c library.Change) string { return c.ID }))
-	removed, err := changed(u.tx.ExecContext(ctx, u.db.tables[t].remove, u.in.UserID, ids))
-	if err := all(removed, rows, err); err != nil {
-		return err
-	}
-	return execIn(ctx, u.tx, u.db.tables[t].bury, u.in.UserID, t.Name, ids, u.db.at(u.in.At))
+	removed, err := changed(u.tx.ExecContext(ctx, u.db.tables[t].remove, u.in.UserID, u.db.ids(idsOf(rows))))
+	return all(removed, rows, err)
 }
 
 // append writes an operation for each row.
@@ -233,7 +244,7 @@ func (u *upload) append(
 ) (first int64, err error) {
 	var void int64
 	for _, r := range rows {
-		if u.told[r.Ref] {
+		if u.owned[r.Ref] {
 			void++
 		}
 	}

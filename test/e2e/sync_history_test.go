@@ -38,8 +38,8 @@ func TestSyncHistories(t *testing.T) {
 
 const (
 	historyUsers   = 3
-	historyDevices = 3  // of each, one for each column of deviceColumns
-	historySteps   = 60 // of each device
+	historyDevices = 3   // of each, one for each column of deviceColumns
+	historySteps   = 100 // of each device
 	historyCrashes = 3
 )
 
@@ -58,6 +58,7 @@ func playHistories(t *testing.T, replicas ...*process) {
 		users = append(users, newHistoryUser(t, replicas, seed+uint64(n)))
 	}
 	var playing sync.WaitGroup
+	began := time.Now()
 	for _, u := range users {
 		for _, d := range u.devices {
 			playing.Go(func() { d.play(ctx) })
@@ -67,9 +68,11 @@ func playHistories(t *testing.T, replicas ...*process) {
 	go func() { playing.Wait(); close(played) }()
 	disturb(t, replicas, played)
 	<-played
+	t.Logf("played after %v", time.Since(began).Round(time.Millisecond))
 	for _, u := range users {
 		u.check(ctx)
 	}
+	t.Logf("settled after %v", time.Since(began).Round(time.Millisecond))
 }
 
 // disturb crashes the replicas and compacts, until the devices have played.

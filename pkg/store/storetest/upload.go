@@ -74,6 +74,9 @@ func testUploadOps(t *testing.T, db *store.DB) {
 		reader.told(1, 1, book("A")), reader.told(2, 1, extreme(true)), reader.told(3, 3, book("C")),
 		reader.told(4, 4, book("D")), toldGone(5, 3),
 	})
+	reader.mustUpload(t, removal(5)) // made by the same upload: nobody was told of it
+	wantEqual(t, "operations after a row that came and went", len(mustOps(t, db, reader.userID)), 5)
+	wantEqual(t, "what is left of it", reader.look(t, 5), []library.Found{{State: library.Deleted}})
 	wantEqual(t, "operations of another", mustOps(t, db, other.userID), []syncstream.Op{other.told(1, 2, book("B"))})
 
 	status, err := db.SyncStatus(t.Context())

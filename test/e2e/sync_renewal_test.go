@@ -1,0 +1,89 @@
+package e2e_test
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/provisioner/provisioner/test/powersync"
+)
+
+// TestSyncSDKRenewsTokens has devices live on PowerSync tokens of 23 s. Streams tell of the end of a token 20 s before: every three
+// seconds the SDK gets another and opens its stream anew, and never shows that it is offline.
+func TestSyncSDKRenewsTokens(t *testing.T) {
+	const life, renewals = 23 * time.Second, 3
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "all", settings{"POWERSYNC_JWT_PRIVATE_KEY": pemOf(t, key), "POWERSYNC_JWT_KEY_ID": "short"})
+	owner := register(t, p.url("papyrus"))
+	through := proxy(t, p.url("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if !strings.HasSuffix(r.URL.Path, "/powersync-token") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+			"sub": owner.userID, "aud": "powersync", "type": "powersync", "iss": p.url("papyrus"),
+			"iat": time.Now().Unix(), "exp": time.Now().Add(life).Unix(),
+		})
+		token.Header["kid"] = "short"
+		signed, err := token.SignedString(key)
+		if err != nil {
+			t.Error(err)
+		}
+		keepPowerSyncToken(signed)
+		_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":%d}`, signed, int(life.Seconds()))
+	})
+
+	node := powersync.Start(t)
+	devices := map[string]*powersync.Device{}
+	for _, encoding := range []string{"ndjson", "bson"} {
+		devices[encoding] = node.NewDevice(encoding, powersync.Options{Backend: through, Encoding: encoding, Checkpoints: "legacy"})
+		connect(devices[encoding], owner)
+	}
+	var shelf []string
+	for round := range renewals {
+		for _, device := range devices {
+			eventually(t, "the stream is opened anew", func() bool { return streams(device.Report()) > 1+round })
+		}
+		shelf = append(shelf, fmt.Sprintf("%d by nobody", round))
+		write(devices["bson"], "INSERT INTO books (id, title) VALUES (uuid(), ?)", fmt.Sprint(round))
+		for _, device := range devices {
+			shelve(device, shelf...)
+		}
+	}
+	for encoding, device := range devices {
+		if r := device.Report(); r.Disconnects > 0 || len(r.Errors) > 0 || r.Tokens <= renewals {
+			t.Errorf("the device with %s has lived through %+v", encoding, r)
+		}
+	}
+}
+
+// streams returns how many streams a device has opened.
+func streams(r powersync.Report) int {
+	n := 0
+	for _, opened := range r.Streams {
+		n += opened
+	}
+	return n
+}
+
+func pemOf(t *testing.T, key *rsa.PrivateKey) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	run.keep("PowerSync key", text)
+	return text
+}
