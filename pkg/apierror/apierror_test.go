@@ -24,6 +24,9 @@ func TestDialects(t *testing.T) {
 		{"nested shows details", apierror.Nested, detailed, `{"error":{"code":"VALIDATION_ERROR","message":"bad","details":{"n":1}}}`},
 		{"nested has its own name for an outage", apierror.Nested, apierror.Unavailable(nil), `{"error":{"code":"SERVICE_UNAVAILABLE","message":"the store is unavailable, try again","details":{}}}`},
 		{"supabase has a numeric code", apierror.Supabase, teapot, `{"code":418,"error_code":"short_and_stout","msg":"I'm a teapot"}`},
+		{"powersync has its own code for an outage", apierror.PowerSync, apierror.Unavailable(nil), `{"error":{"code":"PSYNC_S2003","status":503,"description":"the store is unavailable, try again","name":"ServiceError"}}`},
+		{"powersync has its own code for a fault of ours", apierror.PowerSync, apierror.Internal(nil), `{"error":{"code":"PSYNC_S2001","status":500,"description":"internal error","name":"InternalServerError"}}`},
+		{"powersync keeps a code that it has none for", apierror.PowerSync, teapot, `{"error":{"code":"SHORT_AND_STOUT","status":418,"description":"I'm a teapot","name":"ServiceError"}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := json.Marshal(tt.dialect.Body(tt.err))
