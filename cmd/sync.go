@@ -21,7 +21,7 @@ func newSync() *cobra.Command {
 		Example: "  provisioner sync status --data-dir /var/lib/provisioner",
 	}
 	bindStoreFlags(c)
-	c.AddCommand(newSyncStatus(), newSyncCompact())
+	c.AddCommand(newSyncStatus(), newSyncCompact(), newSyncDeadLetters())
 	return c
 }
 
