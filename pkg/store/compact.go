@@ -47,6 +47,15 @@ func isTold(d dialect, t *library.Table, op string) string {
 		t.Key, op, d.asKey, t.Owner)
 }
 
+// forgetFirst returns the statement that has Backfill tell anew of the rows of the first $3 PUTs in bucket $1, user $2's, if the bucket
+// has many more operations than there are rows: only what stands before every PUT can be cleared.
+func forgetFirst(d dialect, t *library.Table) string {
+	return fmt.Sprintf(`UPDATE %[1]s SET op_id = NULL WHERE %[3]s = $2 AND %[2]s IN (
+			SELECT nullif(object_id, '')%[4]s FROM sync_ops WHERE bucket_id = $1 AND kind = 'PUT' ORDER BY op_id LIMIT $3)
+		AND (SELECT count FROM sync_buckets WHERE bucket_id = $1) > 1000 + 2 * (SELECT count(*) FROM %[1]s WHERE %[3]s = $2)`,
+		t.Name, t.Key, t.Owner, d.asKey)
+}
+
 // bucketToCompact is a bucket with void operations.
 type bucketToCompact struct {
 	id             int64
@@ -68,16 +77,7 @@ func (db *DB) Compact(ctx context.Context, void int64) (syncstream.Compacted, er
 		return c, err
 	}
 	for _, b := range buckets {
-		moved, err := db.moveAll(ctx, b)
-		c.Moved += moved
-		var cleared int64
-		if err == nil {
-			cleared, err = db.clearAll(ctx, b)
-			c.Cleared += cleared
-		}
-		if moved+cleared > 0 {
-			c.Buckets++
-		}
+		err := db.compactBucket(ctx, b, &c)
 		if err != nil && !errors.Is(err, library.ErrNoUser) { // an account that is erased takes its buckets along
 			return c, err
 		}
@@ -85,16 +85,40 @@ func (db *DB) Compact(ctx context.Context, void int64) (syncstream.Compacted, er
 	return c, nil
 }
 
-// moveAll makes every void operation of a bucket into MOVE. What was counted void before and is not found was counted in error: rows
-// that are changed by hand have more operations than anybody counts.
-func (db *DB) moveAll(ctx context.Context, b bucketToCompact) (moved int64, err error) {
+// compactBucket counts what it does, before an error too.
+func (db *DB) compactBucket(ctx context.Context, b bucketToCompact, c *syncstream.Compacted) error {
 	i := slices.IndexFunc(library.Tables, func(t *library.Table) bool { return t.Stream() == b.stream })
 	if i < 0 { // of a release with more tables
-		return 0, nil
+		return nil
 	}
+	t := library.Tables[i]
+	moved, err := db.moveAll(ctx, b, t)
+	c.Moved += moved
+	var cleared int64
+	if err == nil {
+		cleared, err = db.clearAll(ctx, b)
+		c.Cleared += cleared
+	}
+	if moved+cleared > 0 {
+		c.Buckets++
+	}
+	if err != nil {
+		return err
+	}
+	return db.tx(ctx, "forget first operations", func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := db.holdHead(ctx, tx, b.userID); err != nil {
+			return err
+		}
+		return execIn(ctx, tx, forgetFirst(db.dialect, t), b.id, b.userID, backfillChunk)
+	})
+}
+
+// moveAll makes every void operation of a bucket into MOVE. What was counted void before and is not found was counted in error: rows
+// that are changed by hand have more operations than anybody counts.
+func (db *DB) moveAll(ctx context.Context, b bucketToCompact, t *library.Table) (moved int64, err error) {
 	for after := int64(0); ; {
 		page, err := find(ctx, db, "count void operations", sql.ErrNoRows, scanVoid,
-			countVoid(db.dialect, library.Tables[i]), b.id, after, compactChunk, b.userID)
+			countVoid(db.dialect, t), b.id, after, compactChunk, b.userID)
 		if err != nil {
 			return moved, err
 		}
@@ -102,7 +126,7 @@ func (db *DB) moveAll(ctx context.Context, b bucketToCompact) (moved int64, err 
 			break
 		}
 		if page.void > 0 {
-			n, err := db.movePage(ctx, b, library.Tables[i], after, page.last)
+			n, err := db.movePage(ctx, b, t, after, page.last)
 			moved += n
 			if err != nil {
 				return moved, err

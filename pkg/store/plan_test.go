@@ -270,6 +270,7 @@ func plans(db *DB) map[string][]any {
 		all[db.tables[t].further] = []any{id, 10, id}
 		all[countVoid(db.dialect, t)] = []any{1, 0, compactChunk, id}
 		all[moveVoid(db.dialect, t)] = []any{1, 0, 10_000, id}
+		all[forgetFirst(db.dialect, t)] = []any{1, id, backfillChunk}
 		all[untoldOwners(t)] = []any{100}
 		all[db.tables[t].untold+db.skipLocked] = []any{id, backfillChunk}
 		all[tellRows(db.dialect, t)] = []any{1, db.ids([]string{id})}

@@ -29,9 +29,13 @@ func TestHostileUploads(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 
+	readers := make([]*reader, users)
+	for n := range readers {
+		readers[n] = register(t, p.url("papyrus"))
+	}
 	var statuses [600]atomic.Int64
 	each(users, users, func(n int) {
-		r := register(t, p.url("papyrus"))
+		r := readers[n]
 		d := device.New(device.Config{URL: p.url("papyrus"), AccessToken: r.access, OnToken: keepPowerSyncToken, Transport: network})
 		d.Online(ctx)
 		defer d.Offline()

@@ -4,9 +4,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -31,17 +33,10 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
-			"sub": owner.userID, "aud": "powersync", "type": "powersync", "iss": p.url("papyrus"),
-			"iat": time.Now().Unix(), "exp": time.Now().Add(life).Unix(),
-		})
-		token.Header["kid"] = "short"
-		signed, err := token.SignedString(key)
-		if err != nil {
-			t.Error(err)
-		}
-		keepPowerSyncToken(signed)
-		_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":%d}`, signed, int(life.Seconds()))
+		answered := httptest.NewRecorder()
+		next.ServeHTTP(answered, r)
+		token := shorten(t, answer{body: answered.Body.String()}.member("token"), life, key)
+		_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":%d}`, token, int(life.Seconds()))
 	})
 
 	node := powersync.Start(t)
@@ -66,6 +61,29 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 			t.Errorf("the device with %s has lived through %+v", encoding, r)
 		}
 	}
+}
+
+// shorten returns a token like another that lives only so long.
+func shorten(t *testing.T, token string, life time.Duration, key *rsa.PrivateKey) string {
+	t.Helper()
+	claims := jwt.MapClaims{}
+	parsed, _, err := jwt.NewParser().ParseUnverified(token, claims)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	claims["exp"] = time.Now().Add(life).Unix()
+	short, err := parsed.SigningString()
+	if err != nil {
+		t.Error(err)
+	}
+	signature, err := jwt.SigningMethodRS256.Sign(short, key)
+	if err != nil {
+		t.Error(err)
+	}
+	short += "." + base64.RawURLEncoding.EncodeToString(signature)
+	keepPowerSyncToken(short)
+	return short
 }
 
 // streams returns how many streams a device has opened.

@@ -16,6 +16,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/event"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
+	"github.com/provisioner/provisioner/pkg/library"
 )
 
 // events are the Events of a user, and then an error if there is one.
@@ -53,16 +54,30 @@ func TestExport(t *testing.T) {
 	subject, err := r.tokens.Verify(t.Context(), g.Access)
 	must(t, err)
 
+	check(t, r.upload(g, operation("11", "PUT", bookID, `{"title":"Book"}`)), 200, `{"applied_count":1}`)
+	r.upload(g, `5`)
+	r.accounts.Refusals.Flush(t.Context())
+
 	w := r.send("GET", "/v1/users/me/export", "", "Authorization", "Bearer "+g.Access)
 	var got map[string]any
 	must(t, json.Unmarshal(w.Body.Bytes(), &got))
 	for _, entry := range got["audit"].([]any) {
 		delete(entry.(map[string]any), "id")
 	}
+	letter := got["dead_letters"].([]any)[0].(map[string]any)
+	delete(letter, "id")
 	const at = "2026-03-20T12:00:00Z"
 	entry := func(kind, sessionID, keyID, network, requestID string) any {
 		return map[string]any{"at": at, "kind": kind, "session_id": sessionID, "key_id": keyID, "network": network, "request_id": requestID, "detail": "", "count": 1.0}
 	}
+	rejected := entry("sync.upload_rejected", subject.SessionID, "", "192.0.2.1", "")
+	rejected.(map[string]any)["detail"] = "UNKNOWN_OP"
+	book := map[string]any{"id": bookID, "book_id": bookID, "owner_user_id": g.User.ID}
+	for _, c := range library.Books.Columns {
+		book[c.Name] = nil
+	}
+	const since = "2026-03-20T12:00:00.000000Z"
+	book["title"], book["is_favorite"], book["added_at"], book["updated_at"] = "Book", 0.0, since, since
 	want := map[string]any{
 		"user": map[string]any{
 			"user_id": g.User.ID, "email": email, "display_name": "Zoë", "avatar_url": nil, "email_verified": false, "created_at": at, "last_login_at": at,
@@ -80,7 +95,12 @@ func TestExport(t *testing.T) {
 			"id": 7.0, "action": "book_opened", "sent_at": at, "received_at": "2026-03-20T12:00:01Z", "verified": true,
 			"body": map[string]any{"action": "book_opened"},
 		}},
-		"audit": []any{entry("key.issued", "", key.ID, "", ""), entry("account.registered", subject.SessionID, "", "192.0.2.1", "first")},
+		"books": []any{book},
+		"dead_letters": []any{map[string]any{
+			"received_at": at, "size": 13.0, "whole": true, "body": map[string]any{"batch": []any{5.0}},
+			"rejected": []any{map[string]any{"op_id": nil, "id": "", "code": "UNKNOWN_OP", "message": "The operation is none of PUT, PATCH and DELETE"}},
+		}},
+		"audit": []any{rejected, entry("key.issued", "", key.ID, "", ""), entry("account.registered", subject.SessionID, "", "192.0.2.1", "first")},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || w.Code != 200 {
 		t.Errorf("%d, export (-want +got):\n%s", w.Code, diff)

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/pkg/library"
 )
 
 // optional are the endpoints that need no body.
@@ -14,6 +16,9 @@ var optional = map[string]bool{
 	"POST /v1/auth/logout": true, "POST /v1/auth/logout-all": true, "POST /v1/auth/powersync-token": true, "DELETE /v1/users/me": true,
 	"POST /v1/keys/:key_id/rotate": true,
 }
+
+// long is the endpoint whose bodies may be longer than all others'; TestHostileUploads and package library have those that are too long.
+const long = "POST /v1/sync/powersync-upload"
 
 // bodiless are the endpoints that read no body.
 var bodiless = map[string]bool{"DELETE /v1/auth/sessions/:id": true, "DELETE /v1/keys/:key_id": true}
@@ -98,15 +103,18 @@ func TestHostileBodies(t *testing.T) {
 		for name, size := range map[string]int{"a byte over the limit": bodyLimit + 1, "a megabyte": 1 << 20} {
 			t.Run(name+" for "+endpoint, func(t *testing.T) {
 				body := `{"email":"` + strings.Repeat("a", size-12) + `"}`
-				tooLarge := refused("PAYLOAD_TOO_LARGE", "the body is too large")
-				check(t, r.send(route.Method, route.Path, body, "Authorization", "Bearer "+g.Access), 413, tooLarge)
+				status, tooLarge := 413, refused("PAYLOAD_TOO_LARGE", "the body is too large")
+				if endpoint == long {
+					status, tooLarge = 422, noUpload
+				}
+				check(t, r.send(route.Method, route.Path, body, "Authorization", "Bearer "+g.Access), status, tooLarge)
 
 				chunked := httptest.NewRequest(route.Method, route.Path, strings.NewReader(body))
 				chunked.ContentLength = -1
 				chunked.Header.Set("Authorization", "Bearer "+g.Access)
 				w := httptest.NewRecorder()
 				r.ServeHTTP(w, chunked)
-				check(t, w, 413, tooLarge)
+				check(t, w, status, tooLarge)
 			})
 		}
 		if optional[endpoint] || strings.HasSuffix(route.Path, "/preferences") || route.Method == http.MethodPatch {
@@ -118,7 +126,11 @@ func TestHostileBodies(t *testing.T) {
 			})
 		}
 		t.Run("an empty body for "+endpoint, func(t *testing.T) {
-			check(t, r.send(route.Method, route.Path, ``, "Authorization", "Bearer "+g.Access), 422, notObject)
+			want := notObject
+			if endpoint == long {
+				want = noUpload
+			}
+			check(t, r.send(route.Method, route.Path, ``, "Authorization", "Bearer "+g.Access), 422, want)
 		})
 	}
 	check(t, r.call("GET", "/users/me", ``, g.Access), 200, wantUser(g.User.ID, email))
@@ -138,6 +150,39 @@ func TestStrangeBodies(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHostileUploads wants that no device is ever wedged: whatever stands in a batch is answered, and the next upload goes on.
+func TestHostileUploads(t *testing.T) {
+	r := newRig(t)
+	g := r.mustRegister(t, email)
+	elements := map[string]string{"many elements of no kind": strings.Repeat("0,", 20_000) + "0", "an element, 9,000 deep": strings.Repeat(`[`, 9_000) + strings.Repeat(`]`, 9_000)}
+	for name, body := range hostile {
+		if json.Valid([]byte(body)) {
+			elements[name] = body
+		}
+	}
+	for name, body := range strange {
+		elements[name] = body
+		for _, op := range []string{"PUT", "PATCH", "DELETE"} {
+			elements[name+" to "+op] = operation("7", op, bookID, body)
+		}
+	}
+	for _, column := range library.Books.Columns {
+		for _, value := range []string{`1e999`, `"\u0000"`, `"\ud800"`, `{}`, `[[]]`, `-1`, `""`, `"' OR 1=1; --"`, `"` + strings.Repeat("🔑", 50_000) + `"`, strings.Repeat("9", 50_000)} {
+			elements[fmt.Sprintf("%.30s for %s", value, column.Name)] = operation("8", "PUT", bookID, `{"`+column.Name+`":`+value+`}`)
+		}
+	}
+	for name, element := range elements {
+		t.Run(name, func(t *testing.T) {
+			w := r.post("/sync/powersync-upload", `{"batch":[`+element+`]}`, g.Access)
+			if w.Code != 200 || !json.Valid(w.Body.Bytes()) || w.Body.Len() > 20_000 || strings.Contains(w.Body.String(), "OR 1=1") {
+				t.Errorf("%d %.1000s", w.Code, w.Body)
+			}
+			next := operation(`9`, "PUT", "00000000-0000-4000-8000-000000000000", `{"title":"next"}`)
+			check(t, r.post("/sync/powersync-upload", `{"batch":[`+next+`]}`, g.Access), 200, `{"applied_count":1}`)
+		})
 	}
 }
 

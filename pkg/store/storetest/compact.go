@@ -141,6 +141,42 @@ func testCompactInChunks(t *testing.T, db *store.DB) {
 	wantEqual(t, "status", status, syncstream.Status{Users: 1, Buckets: 1, Ops: 1})
 }
 
+// testCompactBehindOld has a few old books stand before the many operations of another, which can be cleared only after they were
+// told of anew.
+func testCompactBehindOld(t *testing.T, db *store.DB) {
+	const times = 1200
+	s := newShelf(t, db, newUser(t, db, "reader").ID)
+	s.uploadMany(t, 3, "old")
+	for i := range times {
+		s.put(t, newID(9), fmt.Sprint("page ", i))
+	}
+	synced := newDevice()
+	synced.apply(t, s.allOps(t))
+
+	for _, step := range []struct {
+		name   string
+		untold int64 // rows to be told of anew after the compaction
+		want   syncstream.Compacted
+	}{
+		{"behind old books", 3, syncstream.Compacted{Buckets: 1, Moved: times - 1}},
+		{"once they were told of anew", 0, syncstream.Compacted{Buckets: 1, Moved: 3, Cleared: times + 1}},
+	} {
+		got, err := db.Compact(t.Context(), 1)
+		must(t, err)
+		wantEqual(t, step.name, got, step.want)
+		status, err := db.SyncStatus(t.Context())
+		must(t, err)
+		wantEqual(t, "untold "+step.name, status.Untold, step.untold)
+		_, err = db.Backfill(t.Context(), 10)
+		must(t, err)
+		for what, d := range map[string]*device{"a new device ": newDevice(), "a synced device ": synced} {
+			d.apply(t, s.opsAfter(t, d.position))
+			d.want(t, what+step.name, s)
+		}
+	}
+	wantEqual(t, "operations", len(s.allOps(t)), 5)
+}
+
 // uploadMany keeps n books in one upload; without a title it deletes them.
 func (s shelf) uploadMany(t *testing.T, n int, title string) {
 	t.Helper()

@@ -76,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"ClientsForgotten", testClientsForgotten},
 		{"Compact", testCompact},
 		{"CompactInChunks", testCompactInChunks},
+		{"CompactBehindOld", testCompactBehindOld},
 		{"Purge", testPurge},
 		{"PurgeInChunks", testPurgeInChunks},
 		{"StrangeText", testStrangeText},
