@@ -91,11 +91,3 @@ func (db *DB) tellOf(ctx context.Context, tx *sql.Tx, t *library.Table, userID s
 	ids := db.ids(column(rows, func(k library.Kept) string { return k.ID }))
 	return len(rows), execIn(ctx, tx, tellRows(db.dialect, t), first, ids)
 }
-
-func scanKept(t *library.Table) func(row) (library.Kept, error) {
-	return func(r row) (library.Kept, error) {
-		k := library.Kept{Row: make(library.Row, len(t.Columns))}
-		err := r.Scan(rowInto(k.Row, &k.ID)...)
-		return k, err
-	}
-}

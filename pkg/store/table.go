@@ -171,12 +171,7 @@ func putRowsTogether(ctx context.Context, tx *sql.Tx, s rowSet) (written int64, 
 // Rows implements [library.Store].
 func (db *DB) Rows(ctx context.Context, t *library.Table, userID, after string, limit int) ([]library.Kept, error) {
 	const op = "list rows"
-	scan := func(r row) (library.Kept, error) {
-		kept := library.Kept{Row: make(library.Row, len(t.Columns))}
-		err := r.Scan(rowInto(kept.Row, &kept.ID)...)
-		return kept, err
-	}
-	statements := db.tables[t]
+	scan, statements := scanKept(t), db.tables[t]
 	switch {
 	case !isID(userID), after != "" && !isID(after):
 		return nil, nil
@@ -184,6 +179,14 @@ func (db *DB) Rows(ctx context.Context, t *library.Table, userID, after string, 
 		return list(ctx, db, op, scan, statements.first, userID, orAll(limit))
 	}
 	return list(ctx, db, op, scan, statements.further, userID, orAll(limit), after)
+}
+
+func scanKept(t *library.Table) func(row) (library.Kept, error) {
+	return func(r row) (library.Kept, error) {
+		k := library.Kept{Row: make(library.Row, len(t.Columns))}
+		err := r.Scan(rowInto(k.Row, &k.ID)...)
+		return k, err
+	}
 }
 
 // rowInto returns where the columns of a row are scanned that follow others.

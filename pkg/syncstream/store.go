@@ -66,7 +66,8 @@ type Compacted struct {
 type Compactor interface {
 	// Compact makes operations that a later one of their object made void into MOVE, and a leading run without PUT into one CLEAR, in
 	// each bucket with at least void such operations. It works a bounded number of operations at a time, so that no upload waits for
-	// long, and counts what it did before an error too.
+	// long, and counts what it did before an error too. A run that stands behind old rows is not leading: where it is long, it has
+	// Backfill tell of some of those anew.
 	Compact(ctx context.Context, void int64) (Compacted, error)
 	// Backfill writes operations for at most limit rows that have none, because they are from before there were operations or were
 	// changed by hand (a null op_id says so), and returns for how many.
