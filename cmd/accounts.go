@@ -13,6 +13,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/audit"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
+	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/oidc"
 	"github.com/provisioner/provisioner/pkg/password"
@@ -59,7 +60,7 @@ func (s *services) papyrus() (http.Handler, error) {
 			Audit: s.db, Events: s.db, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth), BodyLimit: s.cfg.Limits.Body,
 			Uploads: s.uploads(), UploadMemory: s.cfg.Sync.UploadMemory, Library: s.db,
 		},
-		s.sync(tokens),
+		syncapi.Mount(s.sync(tokens)),
 		supabaseapi.Mount(supabaseapi.Config{
 			Accounts: accounts, Keys: keys, AccessKeys: accessKeys, Limiter: s.limiter, Auth: ratelimit.Limit(s.cfg.Limits.Auth),
 			BodyLimit: s.cfg.Limits.Body, Version: version(), Log: s.log,

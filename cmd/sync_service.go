@@ -3,7 +3,6 @@ package cmd
 import (
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
@@ -20,12 +19,12 @@ func (s *services) uploads() *library.Uploader {
 	return library.NewUploader(library.Config{Store: s.db, Refusals: s.refusals, Now: time.Now, Log: s.log})
 }
 
-// sync returns what mounts the embedded PowerSync Service: nothing where another is configured, or there are no tokens for it. Operations
-// are written all the same, so that it can be turned to at any time.
-func (s *services) sync(tokens *token.PowerSyncIssuer) func(*echo.Echo) {
+// sync returns the embedded PowerSync Service: none where another is configured, or there are no tokens for it. Operations are written all
+// the same, so that it can be turned to at any time.
+func (s *services) sync(tokens *token.PowerSyncIssuer) syncapi.Config {
 	s.workers = append(s.workers, worker{"upkeep of buckets", syncstream.Upkeep{Compactor: s.db, Log: s.log}.Run})
 	if s.cfg.ExternalPowerSync() || tokens == nil {
-		return func(*echo.Echo) {}
+		return syncapi.Config{}
 	}
 	streams := syncstream.New(syncstream.Config{
 		Store: s.db, Changes: s.db, Definitions: definitions(library.Tables),
@@ -33,7 +32,7 @@ func (s *services) sync(tokens *token.PowerSyncIssuer) func(*echo.Echo) {
 	})
 	s.countStreams(streams)
 	s.drainers = append(s.drainers, streams.Drain)
-	return syncapi.Mount(syncapi.Config{Streams: streams, Tokens: tokens, Ready: s.ready, Log: s.log})
+	return syncapi.Config{Streams: streams, Tokens: tokens, Ready: s.ready, Log: s.log}
 }
 
 func definitions(tables []*library.Table) []syncstream.Definition {

@@ -11,6 +11,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/provisioner/provisioner/pkg/token"
 )
@@ -137,10 +138,14 @@ func TestVerifyPowerSync(t *testing.T) {
 			if userID != "" || !errors.Is(err, token.ErrInvalid) {
 				t.Fatalf("Verify() = %q, %v", userID, err)
 			}
+			var told error
 			for _, why := range []error{token.ErrExpired, token.ErrAudience, token.ErrTooLong} {
-				if errors.Is(err, why) != (why == tt.want) {
-					t.Errorf("Verify() = %v, want %v", err, tt.want)
+				if errors.Is(err, why) {
+					told = why
 				}
+			}
+			if diff := cmp.Diff(tt.want, told, cmpopts.EquateErrors()); diff != "" {
+				t.Errorf("Verify() (-want +got):\n%s", diff)
 			}
 		})
 	}

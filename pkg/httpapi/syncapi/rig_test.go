@@ -18,9 +18,11 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
+	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
 	"github.com/provisioner/provisioner/pkg/syncstream"
 	"github.com/provisioner/provisioner/pkg/token"
+	"github.com/provisioner/provisioner/test/openapi"
 )
 
 const origin = "https://app.example.com"
@@ -138,19 +140,21 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-// ask returns what the API answers to a request that is not a stream.
-func (r *rig) ask(method, path, authorization, body string) *httptest.ResponseRecorder {
+// ask returns what the API answers to a request that opens no stream. The exchange is held to the document.
+func (r *rig) ask(t *testing.T, method, path, authorization, body string) *httptest.ResponseRecorder {
+	t.Helper()
 	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Header.Set(echo.HeaderContentType, echo.MIMEApplicationJSON)
 	if authorization != "" {
 		req.Header.Set(echo.HeaderAuthorization, authorization)
 	}
 	w := httptest.NewRecorder()
-	r.ServeHTTP(w, req)
+	openapi.NewValidator(t, papyrus.Document).Handler(r).ServeHTTP(w, req)
 	return w
 }
 
-// open opens a stream over TCP, which ends with the test.
-func (r *rig) open(t *testing.T, s *httptest.Server, user string, header http.Header, body string) *http.Response {
+// open opens a stream of u1 over TCP, which ends with the test.
+func (r *rig) open(t *testing.T, s *httptest.Server, header http.Header, body string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -159,7 +163,7 @@ func (r *rig) open(t *testing.T, s *httptest.Server, user string, header http.He
 	for name, values := range header {
 		req.Header[name] = values
 	}
-	req.Header.Set(echo.HeaderAuthorization, "Token "+user)
+	req.Header.Set(echo.HeaderAuthorization, "Token u1")
 	resp, err := (&http.Transport{DisableCompression: true}).RoundTrip(req)
 	must(t, err)
 	t.Cleanup(func() { _ = resp.Body.Close() })

@@ -19,7 +19,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/token"
 )
 
-// Config is what the API is made of; every field is needed.
+// Config is what the API is made of. Every field is needed; the zero Config is that of no API.
 type Config struct {
 	Streams *syncstream.Streams
 	Tokens  Verifier
@@ -38,8 +38,11 @@ type api struct{ Config }
 func Mount(c Config) func(*echo.Echo) {
 	a := api{c}
 	return func(e *echo.Echo) {
+		if c.Streams == nil {
+			return
+		}
 		e.POST(middleware.StreamPath, a.stream)
-		e.GET("/write-checkpoint2.json", a.stepCheckpoint) // not HEAD: it changes something
+		httpapi.Read(e, "/write-checkpoint2.json", a.stepCheckpoint) // the protocol has a GET change something
 		e.POST("/sync/checkpoint-request", a.raiseCheckpoint)
 		httpapi.Read(e, "/probes/startup", a.alive)
 		httpapi.Read(e, "/probes/liveness", a.alive)

@@ -51,20 +51,19 @@ func TestAnswers(t *testing.T) {
 		{"a flood of buckets", "POST", stream, "Token u1", `{"buckets":[` + strings.Repeat(`{"after":"1"},`, 1000) + `{"after":"1"}]}`, invalid("There are too many buckets or subscriptions")},
 		{"a body over the limit", "POST", stream, "Token u1", `{"app_metadata":"` + strings.Repeat("x", 1<<20) + `"}`, refused(413, "BODY_TOO_LARGE", "the body is too large", "ServiceError")},
 		{"another method", "GET", stream, "Token u1", "", refused(405, "METHOD_NOT_ALLOWED", "method not allowed", "ServiceError")},
-		{"another path", "GET", "/sync/nonsense", "", "", refused(404, "PSYNC_S2002", "not found", "ServiceError")},
+		{"another path", "GET", "/probes/nonsense", "", "", refused(404, "PSYNC_S2002", "not found", "ServiceError")},
 
-		{"the first write checkpoint", "GET", step, "Token u1", "", `200 {"data":{"write_checkpoint":"1"}}`},
+		{"the first write checkpoint", "GET", step, "Bearer u1", "", `200 {"data":{"write_checkpoint":"1"}}`},
 		{"the second", "GET", step, "Bearer u1", "", `200 {"data":{"write_checkpoint":"2"}}`},
-		{"of another user", "GET", step, "Token u2", "", `200 {"data":{"write_checkpoint":"1"}}`},
-		{"of no client in particular", "GET", "/write-checkpoint2.json", "Token u1", "", `200 {"data":{"write_checkpoint":"1"}}`},
+		{"of another user", "GET", step, "Bearer u2", "", `200 {"data":{"write_checkpoint":"1"}}`},
+		{"of no client in particular", "GET", "/write-checkpoint2.json", "Bearer u1", "", `200 {"data":{"write_checkpoint":"1"}}`},
 		{"without a token", "GET", step, "", "", unauthorized("PSYNC_S2106", "A token is needed")},
 		{"of nobody", "GET", step, "Token gone", "", unauthorized("PSYNC_S2101", "The account is gone or disabled")},
 		{"of a client with a long name", "GET", step + strings.Repeat("x", 254), "Token u1", "", noClient},
-		{"HEAD steps nothing", "HEAD", step, "Token u1", "", "405 "},
 
-		{"a request raises it", "POST", raise, "Token u1", `{"client_id":"c1","checkpoint_request_id":"9"}`, `200 {"data":{"checkpoint_request_id":"9"}}`},
-		{"and never lowers it", "POST", raise, "Token u1", `{"client_id":"c1","checkpoint_request_id":"3"}`, `200 {"data":{"checkpoint_request_id":"9"}}`},
-		{"both count in one", "GET", step, "Token u1", "", `200 {"data":{"write_checkpoint":"10"}}`},
+		{"a request raises it", "POST", raise, "Bearer u1", `{"client_id":"c1","checkpoint_request_id":"9"}`, `200 {"data":{"checkpoint_request_id":"9"}}`},
+		{"and never lowers it", "POST", raise, "Bearer u1", `{"client_id":"c1","checkpoint_request_id":"3"}`, `200 {"data":{"checkpoint_request_id":"9"}}`},
+		{"both count in one", "GET", step, "Bearer u1", "", `200 {"data":{"write_checkpoint":"10"}}`},
 		{"a request of zero", "POST", raise, "Token u1", `{"client_id":"c1","checkpoint_request_id":"0"}`, noRequestID},
 		{"a request beyond numbers", "POST", raise, "Token u1", `{"client_id":"c1","checkpoint_request_id":"9223372036854775807"}`, noRequestID},
 		{"a request that is no text", "POST", raise, "Token u1", `{"client_id":"c1","checkpoint_request_id":3}`, malformed},
@@ -76,7 +75,7 @@ func TestAnswers(t *testing.T) {
 		{"ready", "GET", "/probes/readiness", "", "", `200 {"data":{}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w := r.ask(tt.method, tt.path, tt.authorization, tt.body)
+			w := r.ask(t, tt.method, tt.path, tt.authorization, tt.body)
 			if got := fmt.Sprint(w.Code, " ", strings.TrimSpace(w.Body.String())); got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
@@ -90,12 +89,12 @@ func TestAnswers(t *testing.T) {
 func TestUnready(t *testing.T) {
 	r := newRig(t)
 	r.ready = errors.New("draining")
-	w := r.ask("GET", "/probes/readiness", "", "")
+	w := r.ask(t, "GET", "/probes/readiness", "", "")
 	if got := fmt.Sprint(w.Code, " ", strings.TrimSpace(w.Body.String())); got != refused(503, "PSYNC_S2003", "The service is not ready", "ServiceError") || w.Header().Get("Retry-After") != "5" {
 		t.Errorf("got %s, Retry-After %q", got, w.Header().Get("Retry-After"))
 	}
 	r.streams.Drain(0)
-	if w := r.ask("POST", "/sync/stream", "Token u1", "{}"); w.Code != 503 || w.Header().Get("Retry-After") != "5" {
+	if w := r.ask(t, "POST", "/sync/stream", "Token u1", "{}"); w.Code != 503 || w.Header().Get("Retry-After") != "5" {
 		t.Errorf("a stream while draining: %d, Retry-After %q", w.Code, w.Header().Get("Retry-After"))
 	}
 }
@@ -114,7 +113,7 @@ func TestStreamOverTCP(t *testing.T) {
 			t.Parallel() // the ends of streams are spread over a second
 			r := newRig(t)
 			s := r.serve(t, func(*http.Server) {})
-			resp := r.open(t, s, "u1", http.Header{"Accept": {tt.accept}, "Accept-Encoding": {tt.encoding}, "Origin": {origin}}, `{"raw_data":true,"app_metadata":{}}`)
+			resp := r.open(t, s, http.Header{"Accept": {tt.accept}, "Accept-Encoding": {tt.encoding}, "Origin": {origin}}, `{"raw_data":true,"app_metadata":{}}`)
 			got := [...]string{
 				resp.Header.Get("Content-Type"), resp.Header.Get("Content-Encoding"), resp.Header.Get("Cache-Control"),
 				resp.Header.Get("X-Accel-Buffering"), resp.Header.Get("Access-Control-Allow-Origin"),
@@ -160,16 +159,16 @@ func TestStreamOverTCP(t *testing.T) {
 func TestTooManyStreams(t *testing.T) {
 	r := newRig(t)
 	s := r.serve(t, func(*http.Server) {})
-	first := r.open(t, s, "u1", nil, "{}")
-	second := r.open(t, s, "u1", nil, "{}")
-	if got := readAll(t, second.Body); second.StatusCode != 429 || second.Header.Get("Retry-After") != "5" || !strings.Contains(got, `"PSYNC_S2304"`) {
+	first := r.open(t, s, nil, "{}")
+	second := r.open(t, s, nil, "{}")
+	if got := readAll(t, second.Body); second.StatusCode != http.StatusTooManyRequests || second.Header.Get("Retry-After") != "5" || !strings.Contains(got, `"PSYNC_S2304"`) {
 		t.Errorf("%d %s", second.StatusCode, got)
 	}
 	_ = first.Body.Close()
 	for r.streams.Counts().Open > 0 { // the server sees that the device has gone
 		time.Sleep(time.Millisecond)
 	}
-	if third := r.open(t, s, "u1", nil, "{}"); third.StatusCode != 200 {
+	if third := r.open(t, s, nil, "{}"); third.StatusCode != http.StatusOK {
 		t.Errorf("after the first has ended: %d", third.StatusCode)
 	}
 }
@@ -180,7 +179,7 @@ func TestStreamOutlivesTimeouts(t *testing.T) {
 	s := r.serve(t, func(c *http.Server) {
 		c.ReadTimeout, c.WriteTimeout, c.ReadHeaderTimeout = 50*time.Millisecond, 50*time.Millisecond, 100*time.Millisecond
 	})
-	resp := r.open(t, s, "u1", nil, "{}")
+	resp := r.open(t, s, nil, "{}")
 	lines := bufio.NewReader(resp.Body)
 	for range 2 {
 		_, err := lines.ReadString('\n')
@@ -201,12 +200,12 @@ func TestStreamOutlivesTimeouts(t *testing.T) {
 func TestStreamsAreNoRequests(t *testing.T) {
 	r := newRig(t)
 	s := r.serve(t, func(*http.Server) {})
-	resp := r.open(t, s, "u1", nil, "{}")
+	resp := r.open(t, s, nil, "{}")
 	_, err := bufio.NewReader(resp.Body).ReadString('\n')
 	must(t, err)
 	r.streams.Drain(0)
 	_ = readAll(t, resp.Body)
-	_ = r.ask("POST", "/sync/stream", "", "{}")
+	_ = r.ask(t, "POST", "/sync/stream", "", "{}")
 	families, err := r.metrics.Gather()
 	must(t, err)
 	var counted []string

@@ -44,7 +44,7 @@ func TestSlowReader(t *testing.T) {
 		t.Run("encoding "+encoding, func(t *testing.T) {
 			r := newRig(t)
 			r.store.commit(syncstream.NewPut("books", "b1", []byte(strings.Repeat("x", 200_000)))) // no JSON, which the device finds out
-			req := httptest.NewRequest("POST", "/sync/stream", strings.NewReader(`{"raw_data":true}`))
+			req := httptest.NewRequest(http.MethodPost, "/sync/stream", strings.NewReader(`{"raw_data":true}`))
 			req.Header.Set("Authorization", "Token u1")
 			req.Header.Set("Accept-Encoding", encoding)
 			device := &reader{ResponseWriter: httptest.NewRecorder(), takes: 100_000}
