@@ -234,7 +234,8 @@ func (u *upload) remove(ctx context.Context, t *library.Table, rows []library.Ch
 	if err != nil {
 		return err
 	}
-	removed, err := changed(u.tx.ExecContext(ctx, u.db.tables[t].remove, u.in.UserID, u.db.ids(idsOf(rows))))
+	removed, err := changed(u.tx.ExecContext(ctx, u.db.tables[t].remove,
+		append(slices.Clip(u.db.plannedAnew), u.in.UserID, u.db.ids(idsOf(rows)))...))
 	return all(removed, rows, err)
 }
 
