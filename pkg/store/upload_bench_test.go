@@ -133,7 +133,7 @@ func (t bareTable) insert(b *testing.B, userID string, rows []library.Change) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	defer func() { _ = tx.Rollback() }()                  // does nothing after a commit
 	statement := tx.StmtContext(b.Context(), t.statement) //nolint:sqlclosecheck // it ends with the transaction
 	for _, r := range rows {
 		if _, err := statement.ExecContext(b.Context(), append([]any{r.ID, userID}, r.Row...)...); err != nil {
