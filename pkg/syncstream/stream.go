@@ -10,8 +10,11 @@ import (
 	"time"
 )
 
-// ErrExpired ends a stream with the token that it was opened with.
-var ErrExpired = errors.New("the token has expired")
+// Why a stream ends, beside ErrDraining and ErrNoUser.
+var (
+	ErrExpired = errors.New("the token has expired")
+	ErrGone    = errors.New("the device has gone, or takes nothing")
+)
 
 const (
 	pageOps      = 1000
@@ -48,8 +51,8 @@ type Stream struct {
 func (s *Stream) Close() { s.streams.close(s) }
 
 // Run sends a device what it asks for, and then what changes, until its token has expired, its account ends, it has gone, or the process
-// drains. Each write to out is one line. It returns why it ended, never nil: ErrExpired; ErrNoUser; ErrDraining; the error of ctx or out;
-// or that of the store. Before the first line, nothing has been written.
+// drains. Each write to out is one line. It returns why it ended, never nil: ErrExpired, ErrNoUser, ErrDraining, the error of ctx, ErrGone
+// with that of out, or the error of the store. Before the first line, nothing has been written.
 func (s *Stream) Run(ctx context.Context, r Request, out io.Writer) error {
 	s.request, s.out = r, out
 	s.due = s.nextWord(s.streams.Now())
@@ -280,6 +283,8 @@ func (s *Stream) compactedSince(ctx context.Context, b *bucket) (bool, error) {
 
 // write writes one line.
 func (s *Stream) write(line []byte) error {
-	_, err := s.out.Write(line)
-	return err
+	if _, err := s.out.Write(line); err != nil {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return nil
 }

@@ -396,7 +396,7 @@ func TestStreamFails(t *testing.T) {
 		s.commit("u1", "user_books", many(1)...)
 		streams := newStreams(s)
 		gone := &device{err: errDown}
-		if err := <-listen(t.Context(), t, streams, "u1", syncstream.Request{}, gone); !errors.Is(err, errDown) {
+		if err := <-listen(t.Context(), t, streams, "u1", syncstream.Request{}, gone); !errors.Is(err, errDown) || !errors.Is(err, syncstream.ErrGone) {
 			t.Errorf("the device has gone: %v", err)
 		}
 		s.err = errDown

@@ -140,12 +140,20 @@ func (a api) stream(c echo.Context) error {
 		return refusal(why)
 	}
 	device.end()
-	level := slog.LevelDebug
-	if e, ok := errors.AsType[*apierror.Error](why); ok && e.Status >= http.StatusInternalServerError {
-		level = slog.LevelWarn
-	}
-	a.Log.Log(c.Request().Context(), level, "stream ended", "why", why, "took", time.Since(began).Round(time.Second).String())
+	a.Log.Log(c.Request().Context(), levelOf(why), "stream ended", "why", why, "took", time.Since(began).Round(time.Second).String())
 	return nil
+}
+
+// levelOf returns how much the operator should care why a stream ended.
+func levelOf(why error) slog.Level {
+	for _, usual := range []error{
+		context.Canceled, syncstream.ErrGone, syncstream.ErrExpired, syncstream.ErrDraining, syncstream.ErrNoUser,
+	} {
+		if errors.Is(why, usual) {
+			return slog.LevelDebug
+		}
+	}
+	return slog.LevelWarn
 }
 
 type data struct {

@@ -203,6 +203,13 @@ func TestStreamsAreNoRequests(t *testing.T) {
 	resp := r.open(t, s, nil, "{}")
 	_, err := bufio.NewReader(resp.Body).ReadString('\n')
 	must(t, err)
+	inFlight, err := r.metrics.Gather()
+	must(t, err)
+	for _, f := range inFlight {
+		if n := f.GetMetric()[0].GetGauge(); n != nil && n.GetValue() != 0 {
+			t.Errorf("%s is %v while a stream is open", f.GetName(), n.GetValue())
+		}
+	}
 	r.streams.Drain(0)
 	_ = readAll(t, resp.Body)
 	_ = r.ask(t, "POST", "/sync/stream", "", "{}")
