@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// memoryPerByte is how much memory a byte of a body takes while it is worked on: its text, what it says, and what is written.
-	memoryPerByte = 4
+	// memoryPerByte is how much memory a byte of a body takes while it is worked on: its text, what it says, what is written, and what
+	// is garbage then; as measured with books.
+	memoryPerByte = 6
 	smallUpload   = 1 << 20 // bytes of a body; a larger one goes where it is not in the way of these
 	largestUpload = 64 << 20
 	shareOfSmall  = 4 // a quarter of the room is for small uploads alone

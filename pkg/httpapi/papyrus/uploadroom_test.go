@@ -27,10 +27,10 @@ func TestUploadsWaitForRoom(t *testing.T) {
 			t.Fatalf("beside the largest: %v", err)
 		}
 		var small []*place
-		for range 16 { // the largest leaves room for them
+		for range (64 << 20) / (memoryPerByte * smallUpload) { // the largest leaves room for them
 			small = append(small, mustEnter(t, room, 1<<20))
 		}
-		if _, err := room.enter(t.Context(), 1); !errors.Is(err, errCrowded) {
+		if _, err := room.enter(t.Context(), 1<<20); !errors.Is(err, errCrowded) {
 			t.Fatalf("one too many: %v", err)
 		}
 
