@@ -2,6 +2,7 @@ package library
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -28,9 +29,19 @@ func appendMember(b []byte, name string, value any) []byte {
 	case int64:
 		return strconv.AppendInt(b, v, 10)
 	case float64:
-		return append(b, jsontext.Float(v).String()...) // as ECMAScript writes it
+		return appendReal(b, v)
 	}
 	return append(b, "null"...)
+}
+
+// appendReal writes a number as ECMAScript does, but with ".0" where that is an integer's form: devices are to take it for a REAL.
+func appendReal(b []byte, v float64) []byte {
+	text := jsontext.Float(v + 0).String() // no negative zero
+	b = append(b, text...)
+	if strings.ContainsAny(text, ".e") {
+		return b
+	}
+	return append(b, ".0"...)
 }
 
 // appendQuoted quotes text that is valid UTF-8.

@@ -1,12 +1,13 @@
 package e2e_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -29,6 +30,13 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 	p := start(t, "all", settings{"POWERSYNC_JWT_PRIVATE_KEY": pemOf(t, key), "POWERSYNC_JWT_KEY_ID": "short"})
 	owner := register(t, p.url("papyrus"))
 	through := proxy(t, p.url("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		// A Go server closes the request's body when it begins to answer, and a Go client that still reads it for its end then closes
+		// the connection to papyrus, in the middle of a stream.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		if !strings.HasSuffix(r.URL.Path, "/powersync-token") {
 			next.ServeHTTP(w, r)
 			return
@@ -73,15 +81,10 @@ func shorten(t *testing.T, token string, life time.Duration, key *rsa.PrivateKey
 		return ""
 	}
 	claims["exp"] = time.Now().Add(life).Unix()
-	short, err := parsed.SigningString()
+	short, err := parsed.SignedString(key)
 	if err != nil {
 		t.Error(err)
 	}
-	signature, err := jwt.SigningMethodRS256.Sign(short, key)
-	if err != nil {
-		t.Error(err)
-	}
-	short += "." + base64.RawURLEncoding.EncodeToString(signature)
 	keepPowerSyncToken(short)
 	return short
 }

@@ -5,6 +5,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -51,20 +53,21 @@ type Server struct {
 	bin     binaries
 	dir     *daemon.Dir
 	port    int
+	options []string // of its configuration: "wal_level=logical"
 	process *daemon.Daemon
 
 	mu        sync.Mutex
 	databases int
 }
 
-// StartServer runs a server that is stopped and removed after t.
-func StartServer(t testing.TB) *Server {
+// StartServer runs a server that is stopped and removed after t, with options of its configuration like "wal_level=logical".
+func StartServer(t testing.TB, options ...string) *Server {
 	t.Helper()
 	s, err := install()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.t = t
+	s.t, s.options = t, options
 	t.Cleanup(func() {
 		s.Stop()
 		if err := s.dir.Remove(); err != nil {
@@ -83,6 +86,18 @@ func (s *Server) NewDatabase() string {
 		s.t.Fatal(err)
 	}
 	return s.url(name)
+}
+
+// Run has psql run a file of statements in a database, as an operator does, and returns what it printed.
+func (s *Server) Run(database, file string) (string, error) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	psql := exec.Command("psql", "-X", "-f", file, database)
+	psql.Dir = s.dir.Path
+	out, err := psql.CombinedOutput()
+	return string(out), err
 }
 
 // Stop ends every connection and the server; its port refuses connections afterwards. Stopping twice does nothing.
@@ -114,10 +129,14 @@ func (s *Server) Restart() {
 
 // start runs the server and waits until it answers. Everything that only guards against a power failure is off.
 func (s *Server) start() error {
-	cmd := s.bin.command(s.dir.Path, "postgres", "-D", s.dir.Path+"/data", "-p", fmt.Sprint(s.port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=300",
-		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
-	process, err := daemon.Start(cmd)
+	args := []string{"-D", s.dir.Path + "/data", "-p", fmt.Sprint(s.port)}
+	for _, option := range append([]string{
+		"listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300",
+		"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+	}, s.options...) {
+		args = append(args, "-c", option)
+	}
+	process, err := daemon.Start(s.bin.command(s.dir.Path, "postgres", args...))
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func (d *Device) AwaitUploaded() {
 // Report is what a device has lived through.
 type Report struct {
 	Connects    int            `json:"connects"`    // how often its status became connected
-	Disconnects int            `json:"disconnects"` // and ceased to be
+	Disconnects int            `json:"disconnects"` // and then neither that nor connecting
 	Tokens      int            `json:"tokens"`      // PowerSync tokens that it got
 	Refreshes   int            `json:"refreshes"`   // how often its access token was refused
 	Uploads     map[string]int `json:"uploads"`     // by status

@@ -19,11 +19,11 @@ export class Device {
   // The backend is the base URL of papyrus; checkpoints are "legacy" or "requests".
   constructor(db, { backend, checkpoints }) {
     Object.assign(this, { db, backend, checkpoints, stats: { connects: 0, disconnects: 0, tokens: 0, refreshes: 0, uploads: {}, errors: [] } });
-    let connected = false;
+    let online = false; // until its status is neither connected nor connecting
     db.registerListener({ statusChanged: (status) => {
-      if (status.connected !== connected) {
-        this.stats[status.connected ? 'connects' : 'disconnects']++;
-        connected = status.connected;
+      if (online ? !status.connected && !status.connecting : status.connected) {
+        online = !online;
+        this.stats[online ? 'connects' : 'disconnects']++;
       }
       const error = status.downloadError ?? status.uploadError;
       if (error && error.message !== this.stats.errors.at(-1) && error.message !== 'Disconnect has been requested') {
