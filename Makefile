@@ -6,7 +6,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
 
 LINT    := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
-MODULES := $(foreach dir,workers supabase oidc browser,test/$(dir)/node_modules/.package-lock.json)
+MODULES := $(foreach dir,workers supabase oidc browser powersync,test/$(dir)/node_modules/.package-lock.json)
 STEP    := .ci/step
 
 # What one fuzz target gets: long enough in CI to leave the seeds, short enough elsewhere to be run.
@@ -22,7 +22,7 @@ RACED := ./pkg/... ./config/... ./cmd/...
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, a browser, Supabase's client
+deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, a browser, clients
 	@$(STEP) 'system packages' .ci/deps install
 	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(MODULES)
 

@@ -94,7 +94,7 @@ func (s *Server) Run(database, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	psql := exec.Command("psql", "-X", "-f", file, database)
+	psql := exec.Command(filepath.Join(s.bin.dir, "psql"), "-X", "-f", file, database)
 	psql.Dir = s.dir.Path
 	out, err := psql.CombinedOutput()
 	return string(out), err
