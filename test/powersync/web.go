@@ -3,7 +3,6 @@ package powersync
 import (
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -25,17 +24,15 @@ const webPage = `<!doctype html><meta charset="utf-8"><title>Books</title><body>
 // are from the SDK.
 func ServeWeb(t testing.TB) *Web {
 	t.Helper()
-	dir := npm.Dir(t, "powersync")
 	app := filepath.Join(t.TempDir(), "app.js")
-	bundle := exec.Command("node", "node_modules/.bin/esbuild", "web.mjs", "--bundle", "--format=esm", "--log-level=error", "--outfile="+app)
-	bundle.Dir = dir
+	bundle := npm.Command(t, "powersync", "node_modules/.bin/esbuild", "web.mjs", "--bundle", "--format=esm", "--log-level=error", "--outfile="+app)
 	if out, err := bundle.CombinedOutput(); err != nil {
 		t.Fatalf("bundle the app: %v: run `make deps` if a library is missing\n%s", err, out)
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(webPage)) })
 	mux.HandleFunc("GET /app.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, app) })
-	workers := http.FileServer(http.Dir(filepath.Join(dir, "node_modules/@powersync/web/dist/worker")))
+	workers := http.FileServer(http.Dir(filepath.Join(npm.Dir(t, "powersync"), "node_modules/@powersync/web/dist/worker")))
 	mux.Handle("GET /worker/", http.StripPrefix("/worker", workers))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
