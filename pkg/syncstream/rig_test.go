@@ -101,7 +101,11 @@ func (s *store) Ops(_ context.Context, p syncstream.Page) ([]syncstream.Op, erro
 func (s *store) Compacted(_ context.Context, userID, stream string) (int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.users[userID].compacted[stream], s.err
+	u := s.users[userID]
+	if len(u.ops[stream]) == 0 {
+		return 0, syncstream.ErrNoUser // there is no such bucket
+	}
+	return u.compacted[stream], s.err
 }
 
 func (s *store) WriteCheckpoint(_ context.Context, userID, clientID string, atLeast int64, _ time.Time) (int64, error) {

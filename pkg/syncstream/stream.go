@@ -189,7 +189,7 @@ func (s *Stream) sendBuckets(ctx context.Context) (overtaken bool, err error) {
 // sendBucket sends what the device lacks of a bucket. A device whose last operation is after the head is from another history, of a
 // database that was lost: it is sent nothing, sees by the checksum that it has something else, and begins anew.
 func (s *Stream) sendBucket(ctx context.Context, b *bucket) (overtaken bool, err error) {
-	if b.after >= s.head {
+	if b.after >= s.head || b.Count == 0 {
 		return false, nil
 	}
 	for b.after < s.head {

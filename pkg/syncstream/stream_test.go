@@ -203,7 +203,7 @@ func TestPriorities(t *testing.T) {
 		for i, stream := range []string{"late", "first", "second", "also_second"} {
 			s.commit("u1", stream, put(fmt.Sprint("b", i), `{}`, 1))
 		}
-		streams := newStreams(s, syncstream.Definition{Name: "late", Priority: 3}, syncstream.Definition{Name: "first", Priority: 0},
+		streams := newStreams(s, syncstream.Definition{Name: "without_operations", Priority: 1}, syncstream.Definition{Name: "late", Priority: 3}, syncstream.Definition{Name: "first", Priority: 0},
 			syncstream.Definition{Name: "second", Priority: 2}, syncstream.Definition{Name: "also_second", Priority: 2})
 		listen(ctx, t.T, streams, "u1", syncstream.Request{Format: f}, d)
 		var got []string
@@ -216,7 +216,7 @@ func TestPriorities(t *testing.T) {
 			got = append(got, line)
 		}
 		want := []string{
-			"#first", `{"partial_checkpoint_complete":{"last_op_id":"4","priority":0}}`,
+			"#first", `{"partial_checkpoint_complete":{"last_op_id":"4","priority":0}}`, `{"partial_checkpoint_complete":{"last_op_id":"4","priority":1}}`,
 			"#second", "#also_second", `{"partial_checkpoint_complete":{"last_op_id":"4","priority":2}}`,
 			"#late", `{"checkpoint_complete":{"last_op_id":"4"}}`,
 		}

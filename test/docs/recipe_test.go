@@ -73,9 +73,10 @@ curl -fsS $BASE/v1/sync/powersync-upload -H "Authorization: Bearer $ACCESS" -d '
   {"op_id":1,"tx_id":1,"op":"PUT","type":"shelves","id":"0f8fad5b-d9cb-469f-a165-70867728950e","data":{"name":"Blue","book_ids":["a"],"position":"2"}}]}' |
   tee answer.json
 test "$(cat answer.json)" = '{"applied_count":1}'
-curl -sS --max-time 1 -N $BASE/sync/stream -H "Authorization: Token $TOKEN" -H 'Content-Type: application/json' \
+curl -sS --max-time 3 -N $BASE/sync/stream -H "Authorization: Token $TOKEN" -H 'Content-Type: application/json' \
   -H 'Accept: application/x-ndjson' -d '{"buckets":[],"client_id":"phone","raw_data":true,"include_checksum":true}' > stream.ndjson || true
 grep -q '"bucket":"1#user_shelves|0' stream.ndjson
+cat stream.ndjson
 grep -q '\\"name\\":\\"Blue\\",\\"position\\":2,\\"book_ids\\":\\"\[' stream.ndjson
 curl -fsS $BASE/v1/users/me/export -H "Authorization: Bearer $ACCESS" | tee export.json
 test "$(member 'shelves[0].name' < export.json)" = Blue
