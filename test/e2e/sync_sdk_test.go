@@ -126,6 +126,19 @@ func shelve(d *powersync.Device, books ...string) {
 // keys returns the keys of a map, sorted.
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
+// TestSyncSDKRefreshes connects a device whose access token is no longer good: its connector gets others by the refresh token.
+func TestSyncSDKRefreshes(t *testing.T) {
+	papyrus := start(t, "all", nil).url("papyrus")
+	owner := register(t, papyrus)
+	phone := powersync.Start(t).NewDevice("phone", powersync.Options{Backend: papyrus, Checkpoints: "legacy"})
+	phone.Connect("expired", owner.refreshToken)
+	write(phone, "INSERT INTO books (id) VALUES (?)", uuid.NewString())
+	shelve(phone, "Untitled Book by nobody")
+	if r := phone.Report(); r.Refreshes == 0 || len(r.Errors) > 0 || r.Disconnects > 0 {
+		t.Errorf("the phone has lived through %+v", r)
+	}
+}
+
 // TestSyncSDKOverRestarts ends the server, first in order and then not, under devices that go on writing.
 func TestSyncSDKOverRestarts(t *testing.T) {
 	p := start(t, "all", nil)
