@@ -46,6 +46,9 @@ const (
 // deviceColumns are written by one device each, so that it is known what is in them in the end.
 var deviceColumns = [historyDevices]string{"title", "subtitle", "author"}
 
+// sharedColumn is written by all of them, each time with another value.
+const sharedColumn = "publisher"
+
 func playHistories(t *testing.T, replicas ...*process) {
 	t.Helper()
 	seed := rand.Uint64()
@@ -104,6 +107,8 @@ type historyUser struct {
 	deleted map[string]bool
 	last    map[string]map[string]string // by row and column
 	told    map[string]int               // by row and column: the number of the value in the last operation
+	shared  map[string]string            // by row: the value of sharedColumn in the last operation
+	retired map[string]bool              // by row and value: those that made way for another
 }
 
 func newHistoryUser(t *testing.T, replicas []*process, seed uint64) *historyUser {
@@ -111,6 +116,7 @@ func newHistoryUser(t *testing.T, replicas []*process, seed uint64) *historyUser
 	u := &historyUser{
 		t: t, url: replicas[0].url("papyrus"), reader: register(t, replicas[0].url("papyrus")),
 		deleted: map[string]bool{}, last: map[string]map[string]string{}, told: map[string]int{},
+		shared: map[string]string{}, retired: map[string]bool{},
 	}
 	for n := range historyDevices {
 		d := &historyDevice{user: u, number: n, random: rand.New(rand.NewPCG(seed, uint64(n)))}
@@ -130,7 +136,8 @@ func newHistoryUser(t *testing.T, replicas []*process, seed uint64) *historyUser
 	return u
 }
 
-// heard judges the operations that one device gets: values of a column are numbered, and none comes back.
+// heard judges the operations that one device gets: values of a column are numbered, and none comes back. What another device changed
+// meanwhile does not change back, as it would if an upload whose answer was lost were applied again.
 func (u *historyUser) heard(op device.Op) {
 	if op.Kind != "PUT" {
 		return
@@ -153,6 +160,14 @@ func (u *historyUser) heard(op device.Op) {
 			u.t.Errorf("%s: %d after %d: it was applied twice", key, number, u.told[key])
 		}
 		u.told[key] = number
+	}
+	value, _ := row[sharedColumn].(string)
+	if before := u.shared[op.ObjectID]; value != before {
+		u.retired[op.ObjectID+" "+before] = true
+		u.shared[op.ObjectID] = value
+	}
+	if u.retired[op.ObjectID+" "+value] {
+		u.t.Errorf("%s: %s is back: it was applied twice", op.ObjectID, value)
 	}
 }
 
@@ -204,12 +219,12 @@ func (d *historyDevice) play(ctx context.Context) {
 
 func (d *historyDevice) create(tx *device.Tx) {
 	id := uuid.NewString()
-	tx.Put(id, device.Row{deviceColumns[d.number]: d.value(id), "publisher": "shared"})
+	tx.Put(id, d.row(id))
 }
 
 func (d *historyDevice) edit(tx *device.Tx) {
 	if id := d.pick(tx); id != "" {
-		tx.Patch(id, device.Row{deviceColumns[d.number]: d.value(id), "publisher": strconv.Itoa(d.number)})
+		tx.Patch(id, d.row(id))
 	}
 }
 
@@ -233,6 +248,11 @@ func (d *historyDevice) pick(tx *device.Tx) string {
 	}
 	slices.Sort(ids)
 	return ids[d.random.IntN(len(ids))]
+}
+
+// row returns new values for what the device writes of a row.
+func (d *historyDevice) row(id string) device.Row {
+	return device.Row{deviceColumns[d.number]: d.value(id), sharedColumn: fmt.Sprint(d.number, "-", d.count)}
 }
 
 // value returns a new value of the device's column, numbered upwards.
