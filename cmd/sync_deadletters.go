@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -40,22 +38,13 @@ type letterRecord struct {
 	Size       int64           `json:"size"`
 	Whole      bool            `json:"whole"`
 	Rejected   json.RawMessage `json:"rejected"`
-	Body       any             `json:"body,omitempty"`
+	Body       any             `json:"body,omitempty"` // of show: what the device sent
 }
 
 func newLetterRecord(l library.DeadLetter) letterRecord {
 	return letterRecord{
 		ID: l.ID, UserID: l.UserID, SessionID: l.SessionID, ReceivedAt: l.ReceivedAt, Size: l.Size, Whole: l.Whole(), Rejected: l.Rejected,
 	}
-}
-
-// withBody returns the record with what the device sent: JSON, or text where it is not whole.
-func (r letterRecord) withBody(body []byte) letterRecord {
-	r.Body = json.RawMessage(body)
-	if !r.Whole || !utf8.Valid(body) || !json.Valid(body) {
-		r.Body = strings.ToValidUTF8(string(body), "\ufffd")
-	}
-	return r
 }
 
 // code returns why the first operation was rejected.
@@ -152,7 +141,9 @@ func newDeadLettersShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return printJSON(c, newLetterRecord(l).withBody(l.Body))
+				record := newLetterRecord(l)
+				record.Body = l.Content()
+				return printJSON(c, record)
 			})
 		},
 	}

@@ -3,8 +3,11 @@ package library
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/provisioner/provisioner/pkg/audit"
 )
@@ -73,6 +76,15 @@ type DeadLetter struct {
 
 // Whole reports whether the whole body was kept, and not only its beginning.
 func (d DeadLetter) Whole() bool { return d.Size <= MaxLetterBody }
+
+// Content returns the body for people and programs to read, as a value for package encoding/json: the JSON itself, or text where it is
+// none, or not whole.
+func (d DeadLetter) Content() any {
+	if d.Whole() && utf8.Valid(d.Body) && json.Valid(d.Body) {
+		return json.RawMessage(d.Body)
+	}
+	return strings.ToValidUTF8(string(d.Body), "\ufffd")
+}
 
 // Letters narrows a listing of dead letters; zero fields take all.
 type Letters struct {

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -30,18 +28,14 @@ func newDeadLetter(l library.DeadLetter) deadLetterObject {
 	return deadLetterObject{ID: l.ID, ReceivedAt: l.ReceivedAt, Size: l.Size, Whole: l.Whole(), Rejected: l.Rejected}
 }
 
-// openedLetter is a dead letter with the body of its request: the JSON itself, or where that is none, or not whole, its text.
+// openedLetter is a dead letter with the body of its request.
 type openedLetter struct {
 	deadLetterObject
-	Body any `json:"body"`
+	Body any `json:"body"` // JSON, or its text; see [library.DeadLetter.Content]
 }
 
 func newOpenedLetter(l library.DeadLetter) openedLetter {
-	out := openedLetter{deadLetterObject: newDeadLetter(l), Body: json.RawMessage(l.Body)}
-	if !l.Whole() || !utf8.Valid(l.Body) || !json.Valid(l.Body) {
-		out.Body = strings.ToValidUTF8(string(l.Body), "\ufffd")
-	}
-	return out
+	return openedLetter{newDeadLetter(l), l.Content()}
 }
 
 type deadLetterPage struct {
