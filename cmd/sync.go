@@ -27,28 +27,30 @@ func newSync() *cobra.Command {
 
 // syncRecord is the state of what is synced as the command prints it.
 type syncRecord struct {
-	Users       int64      `json:"users"`
-	Buckets     int64      `json:"buckets"`
-	Operations  int64      `json:"operations"`
-	Void        int64      `json:"void"`
-	Untold      int64      `json:"untold"`
-	Clients     int64      `json:"clients"`
-	DeadLetters int64      `json:"deadLetters"`
-	OldestDead  *time.Time `json:"oldestDead"`
+	Users            int64      `json:"users"`
+	Buckets          int64      `json:"buckets"`
+	Operations       int64      `json:"operations"`
+	Void             int64      `json:"void"`
+	Backlog          int64      `json:"backlog"`
+	Clients          int64      `json:"clients"`
+	DeadLetters      int64      `json:"deadLetters"`
+	OldestDeadLetter *time.Time `json:"oldestDeadLetter"` // null for none
 }
 
 func newSyncRecord(s syncstream.Status) syncRecord {
 	return syncRecord{
-		Users: s.Users, Buckets: s.Buckets, Operations: s.Ops, Void: s.Void, Untold: s.Untold, Clients: s.Clients,
-		DeadLetters: s.DeadLetters, OldestDead: timeOrNil(s.OldestDead),
+		Users: s.Users, Buckets: s.Buckets, Operations: s.Ops, Void: s.Void, Backlog: s.Backlog, Clients: s.Clients,
+		DeadLetters: s.DeadLetters, OldestDeadLetter: timeOrNil(s.OldestDeadLetter),
 	}
 }
 
 func newSyncStatus() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
-		Use:     "status",
-		Short:   "Count what is synced, and what could not be",
+		Use:   "status",
+		Short: "Count what is synced, and what could not be",
+		Long: `Count what is synced, and what could not be. A backlog that does not go away means that the accounts service does not run or
+cannot write: it does the work each minute, and says in its log what is in the way.`,
 		Example: "  provisioner sync status --json | jq .deadLetters",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -70,8 +72,8 @@ func newSyncStatus() *cobra.Command {
 
 func printStatus(c *cobra.Command, s syncstream.Status) error {
 	oldest := ""
-	if !s.OldestDead.IsZero() {
-		oldest = ", the oldest of " + s.OldestDead.Format(time.RFC3339)
+	if !s.OldestDeadLetter.IsZero() {
+		oldest = ", the oldest of " + s.OldestDeadLetter.Format(time.RFC3339)
 	}
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	for _, row := range []struct {
@@ -82,9 +84,9 @@ func printStatus(c *cobra.Command, s syncstream.Status) error {
 		{"users", s.Users, "that sync"},
 		{"buckets", s.Buckets, "one a user and table"},
 		{"operations", s.Ops, "in all buckets"},
-		{"void", s.Void, "of them, about, since they were compacted last"},
-		{"untold", s.Untold, "rows that no operation tells of yet"},
-		{"clients", s.Clients, "whose uploads are counted"},
+		{"void", s.Void, "of them, about, that compaction would empty"},
+		{"backlog", s.Backlog, "rows that await their operation, within a minute of the accounts service"},
+		{"clients", s.Clients, "whose write checkpoints are kept"},
 		{"dead letters", s.DeadLetters, "uploads that could not succeed" + oldest},
 	} {
 		_, _ = fmt.Fprintf(w, "%s\t%d\t%s\n", row.name, row.count, row.means)

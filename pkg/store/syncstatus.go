@@ -26,12 +26,12 @@ func (db *DB) SyncStatus(ctx context.Context) (syncstream.Status, error) {
 	err := errors.Join(
 		db.count(ctx, sumBuckets, &s.Users, &s.Buckets, &s.Ops, &s.Void),
 		db.count(ctx, sumClients, &s.Clients),
-		db.count(ctx, sumLetters, &s.DeadLetters, timeInto(&s.OldestDead)),
+		db.count(ctx, sumLetters, &s.DeadLetters, timeInto(&s.OldestDeadLetter)),
 	)
 	for _, t := range library.Tables {
 		var untold int64
 		err = errors.Join(err, db.count(ctx, sumUntold(t), &untold))
-		s.Untold += untold
+		s.Backlog += untold
 	}
 	return s, err
 }

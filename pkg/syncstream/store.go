@@ -76,12 +76,12 @@ type Compactor interface {
 
 // Status is how much there is of everything.
 type Status struct {
-	Users       int64 // that have buckets
-	Buckets     int64
-	Ops         int64     // in all buckets
-	Void        int64     // of those, what compaction would make shorter, about
-	Untold      int64     // rows that no operation tells of yet
-	Clients     int64     // whose write checkpoints are remembered
-	DeadLetters int64     // uploads that could not succeed
-	OldestDead  time.Time // when the first of those was received; zero for none
+	Users            int64 // that have buckets
+	Buckets          int64
+	Ops              int64     // in all buckets
+	Void             int64     // of those, what compaction would make shorter, about
+	Backlog          int64     // rows that await their operation, which Backfill writes
+	Clients          int64     // whose write checkpoints are remembered
+	DeadLetters      int64     // uploads that could not succeed
+	OldestDeadLetter time.Time // when the first of those was received; zero for none
 }

@@ -81,7 +81,7 @@ func testChangedByHand(t *testing.T, replicas [2]*store.DB, run func(statement s
 	run(`UPDATE books SET title = 'By hand', op_id = NULL WHERE title = 'B'`)
 	status, err := db.SyncStatus(ctx)
 	must(t, err)
-	wantEqual(t, "rows without operation", status.Untold, int64(1))
+	wantEqual(t, "rows without operation", status.Backlog, int64(1))
 	_, err = db.Compact(ctx, 1)
 	must(t, err)
 	fresh := newDevice()

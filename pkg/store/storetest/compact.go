@@ -166,7 +166,7 @@ func testCompactBehindOld(t *testing.T, db *store.DB) {
 		wantEqual(t, step.name, got, step.want)
 		status, err := db.SyncStatus(t.Context())
 		must(t, err)
-		wantEqual(t, "untold "+step.name, status.Untold, step.untold)
+		wantEqual(t, "untold "+step.name, status.Backlog, step.untold)
 		_, err = db.Backfill(t.Context(), 10)
 		must(t, err)
 		for what, d := range map[string]*device{"a new device ": newDevice(), "a synced device ": synced} {
