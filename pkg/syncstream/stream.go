@@ -29,10 +29,11 @@ const (
 
 // Stream is what one device is sent, for as long as it listens.
 type Stream struct {
-	streams *Streams
-	userID  string
-	woken   chan struct{} // of capacity one: something may be new
-	quit    chan struct{} // closed when the process drains
+	streams   *Streams
+	userID    string
+	userPages slots         // those of the user's streams
+	woken     chan struct{} // of capacity one: something may be new
+	quit      chan struct{} // closed when the process drains
 
 	request Request
 	out     io.Writer
@@ -227,20 +228,58 @@ func (s *Stream) between(ctx context.Context) (overtaken bool, err error) {
 }
 
 // sendPage sends some operations of a bucket. Long pages are accounted for until the device has taken them, so that slow devices do not
-// fill the memory, and few operations are not, so that nobody waits for a slow device to hear of a change.
+// fill the memory, and few operations are not, so that nobody waits for a slow device to hear of a change, unless one is large.
 func (s *Stream) sendPage(ctx context.Context, b *bucket) error {
 	page := Page{UserID: s.userID, Stream: b.Stream, After: b.after, UpTo: s.head, Ops: fewOps, Bytes: fewBytes}
-	if s.head-b.after > fewOps {
-		page.Ops, page.Bytes = pageOps, pageBytes
-		if err := s.streams.pages.take(ctx); err != nil {
+	if s.head-b.after <= fewOps {
+		ops, err := s.read(ctx, page)
+		if err != nil {
 			return err
 		}
-		defer s.streams.pages.free()
+		if !isLong(ops) {
+			return s.sendOps(b, ops)
+		}
 	}
+	if err := s.takePage(ctx); err != nil {
+		return err
+	}
+	defer s.freePage()
+	page.Ops, page.Bytes = pageOps, pageBytes
 	ops, err := s.read(ctx, page)
 	if err != nil {
 		return err
 	}
+	return s.sendOps(b, ops)
+}
+
+// isLong reports whether operations have so much data that they are to be accounted for.
+func isLong(ops []Op) bool {
+	size := 0
+	for _, op := range ops {
+		size += len(op.Data)
+	}
+	return size > 2*fewBytes
+}
+
+// takePage waits for room for a long page: first among the user's own, so that whoever waits there keeps none from others.
+func (s *Stream) takePage(ctx context.Context) error {
+	if err := s.userPages.take(ctx); err != nil {
+		return err
+	}
+	err := s.streams.pages.take(ctx)
+	if err != nil {
+		s.userPages.free()
+	}
+	return err
+}
+
+func (s *Stream) freePage() {
+	s.streams.pages.free()
+	s.userPages.free()
+}
+
+// sendOps sends the next operations of a bucket, none after its last.
+func (s *Stream) sendOps(b *bucket, ops []Op) error {
 	if len(ops) == 0 {
 		b.after = s.head
 		return nil

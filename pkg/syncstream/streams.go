@@ -19,6 +19,7 @@ var (
 const (
 	maxReads     = 8           // of the store at once: a change that concerns all streams must leave it time for others
 	maxPages     = 64          // large ones in memory at once, until their devices have taken them
+	maxUserPages = 4           // of them, of one user, so that slow devices of one do not keep others' waiting
 	drainsWithin = time.Second // how long the ends of streams are spread over, for the sake of whom their devices turn to
 )
 
@@ -44,11 +45,17 @@ type Streams struct {
 	reads, pages slots
 
 	mu       sync.Mutex // of what follows
-	byUser   map[string][]*Stream
+	byUser   map[string]*userStreams
 	open     int
 	draining bool
 
 	refused, operations, checkpoints atomic.Int64
+}
+
+// userStreams are the streams of one user.
+type userStreams struct {
+	streams []*Stream
+	pages   slots
 }
 
 // slots bound how many do something at once.
@@ -68,7 +75,7 @@ func (s slots) free() { <-s }
 // New returns Streams, none of which is open.
 func New(c Config) *Streams {
 	s := &Streams{
-		Config: c, reads: make(slots, maxReads), pages: make(slots, maxPages), byUser: make(map[string][]*Stream),
+		Config: c, reads: make(slots, maxReads), pages: make(slots, maxPages), byUser: make(map[string]*userStreams),
 	}
 	c.Changes.OnChange(s.wake)
 	return s
@@ -79,15 +86,22 @@ func New(c Config) *Streams {
 func (s *Streams) Open(userID string) (*Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	user := s.byUser[userID]
+	if user == nil {
+		user = &userStreams{pages: make(slots, maxUserPages)}
+	}
 	switch {
 	case s.draining:
 		return nil, ErrDraining
-	case s.open >= s.Max || len(s.byUser[userID]) >= s.MaxPerUser:
+	case s.open >= s.Max || len(user.streams) >= s.MaxPerUser:
 		s.refused.Add(1)
 		return nil, ErrTooMany
 	}
-	opened := &Stream{streams: s, userID: userID, woken: make(chan struct{}, 1), quit: make(chan struct{})}
-	s.byUser[userID] = append(s.byUser[userID], opened)
+	opened := &Stream{
+		streams: s, userID: userID, userPages: user.pages, woken: make(chan struct{}, 1), quit: make(chan struct{}),
+	}
+	user.streams = append(user.streams, opened)
+	s.byUser[userID] = user
 	s.open++
 	return opened, nil
 }
@@ -96,11 +110,10 @@ func (s *Streams) Open(userID string) (*Stream, error) {
 func (s *Streams) close(closed *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rest := slices.DeleteFunc(s.byUser[closed.userID], func(other *Stream) bool { return other == closed })
-	if len(rest) == 0 {
+	user := s.byUser[closed.userID]
+	user.streams = slices.DeleteFunc(user.streams, func(other *Stream) bool { return other == closed })
+	if len(user.streams) == 0 {
 		delete(s.byUser, closed.userID)
-	} else {
-		s.byUser[closed.userID] = rest
 	}
 	s.open--
 }
@@ -109,12 +122,14 @@ func (s *Streams) close(closed *Stream) {
 func (s *Streams) wake(userID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if userID != "" {
-		wakeAll(s.byUser[userID])
+	if userID == "" {
+		for _, user := range s.byUser {
+			wakeAll(user.streams)
+		}
 		return
 	}
-	for _, streams := range s.byUser {
-		wakeAll(streams)
+	if user := s.byUser[userID]; user != nil {
+		wakeAll(user.streams)
 	}
 }
 
@@ -136,8 +151,8 @@ func (s *Streams) Drain(delay time.Duration) {
 		return
 	}
 	s.draining = true
-	for _, streams := range s.byUser {
-		for _, open := range streams {
+	for _, user := range s.byUser {
+		for _, open := range user.streams {
 			time.AfterFunc(delay+rand.N(drainsWithin), func() { close(open.quit) }) //nolint:gosec // G404: spread, not secret
 		}
 	}

@@ -3,6 +3,8 @@ package syncstream_test
 import (
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,6 +102,62 @@ func TestSlowDevices(t *testing.T) {
 		cancel()
 		close(stuck.take)
 	})
+}
+
+// stuckAtLong takes no long line.
+type stuckAtLong struct {
+	over    chan struct{} // closed when it takes them
+	waiting atomic.Int64  // lines
+}
+
+func (d *stuckAtLong) Write(line []byte) (int, error) {
+	if len(line) > 10_000 {
+		d.waiting.Add(1)
+		<-d.over
+	}
+	return len(line), nil
+}
+
+// TestSlowDevicesOfOneUser has one user's devices take nothing of what is large, be it many operations or one: another user's first sync
+// goes on all the same, and only so many of the large ones are in memory.
+func TestSlowDevicesOfOneUser(t *testing.T) {
+	for name, ops := range map[string][]syncstream.Op{
+		"many operations": many(1000),
+		"a large one":     {put("a", strings.Repeat("a", 1<<20), 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s := newStore("u1", "u2")
+				s.commit("u1", "user_books", ops...)
+				s.commit("u2", "user_books", many(1000)...)
+				streams := syncstream.New(syncstream.Config{
+					Store: s, Changes: s, Definitions: userBooks, Max: 1000, MaxPerUser: 100, Now: time.Now,
+				})
+				stuck := &stuckAtLong{over: make(chan struct{})}
+				for range 80 {
+					stream, err := streams.Open("u1")
+					must(t, err)
+					go func() {
+						defer stream.Close()
+						_ = stream.Run(ctx, syncstream.Request{Expires: time.Now().Add(time.Hour)}, stuck)
+					}()
+				}
+				synctest.Wait()
+				if n := stuck.waiting.Load(); n > 4 {
+					t.Errorf("%d large pages of one user are in memory", n)
+				}
+				quick := &device{}
+				listen(ctx, t, streams, "u2", syncstream.Request{}, quick)
+				if got := heads(quick.read(t)); len(got) < 3 {
+					t.Errorf("while another's are slow, a device gets %q", got)
+				}
+				cancel()
+				close(stuck.over)
+			})
+		})
+	}
 }
 
 func TestStreamsShareTheStore(t *testing.T) {
