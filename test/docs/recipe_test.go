@@ -13,11 +13,12 @@ const recipe = "docs/adding-a-table.md"
 
 var (
 	titled   = regexp.MustCompile("(?ms)^```\\w+ title=\"([^\"]+)\"\n(.*?)^```$")
-	replaced = regexp.MustCompile("(?ms)^```\\w+ replace=\"([^\"]+)\"\n(.*?) = (.*?)^```$")
+	appended = regexp.MustCompile("(?ms)^```\\w+ append=\"([^\"]+)\"\n(.*?)^```$")
+	replaced = regexp.MustCompile("(?ms)^```\\w+ replace=\"([^\"]+)\"\n(.*?)^```$")
 )
 
-// TestAddingATable does what the page says in a copy of the tree: it makes the files of its blocks, replaces the line that a block
-// gives anew, runs the tests that the page names, and syncs a row of the new table.
+// TestAddingATable does what the page says in a copy of the tree: it makes the files of its blocks, appends to others,
+// replaces the lines that a block gives anew, runs the tests that the page names, and syncs a row of the new table.
 func TestAddingATable(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, recipe))
 	if err != nil {
@@ -29,37 +30,49 @@ func TestAddingATable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, m := range appended.FindAllStringSubmatch(string(text), -1) {
+		change(t, filepath.Join(sh.dir, m[1]), func(old string) string { return old + m[2] })
+	}
 	for _, m := range replaced.FindAllStringSubmatch(string(text), -1) {
-		replaceLine(t, filepath.Join(sh.dir, m[1]), m[2]+" = ", m[3])
+		for line := range strings.Lines(m[2]) {
+			change(t, filepath.Join(sh.dir, m[1]), func(old string) string { return replaceLine(t, old, line) })
+		}
 	}
 
 	sh.script(t, `
 go build -o "${PATH%%:*}/provisioner" .
-go test ./pkg/library ./pkg/store -run 'SQLite|Decide|Encode'`)
+go test ./pkg/library ./pkg/store ./test/powersync -run 'SQLite|Encode|EveryTable'`)
 	sh.serve(t)
 	sh.script(t, syncShelf)
 }
 
-// replaceLine gives the one line of a file that begins with prefix another rest.
-func replaceLine(t *testing.T, file, prefix, rest string) {
+// change rewrites a file.
+func change(t *testing.T, file string, to func(old string) string) {
 	t.Helper()
-	text, err := os.ReadFile(file)
+	old, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines, found := strings.SplitAfter(string(text), "\n"), 0
-	for i, line := range lines {
-		if strings.HasPrefix(line, prefix) {
-			lines[i] = prefix + rest
+	if err := os.WriteFile(file, []byte(to(string(old))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replaceLine puts a line in place of the one in text that begins with the same three words.
+func replaceLine(t *testing.T, text, line string) string {
+	t.Helper()
+	prefix := strings.Join(strings.SplitN(line, " ", 4)[:3], " ") + " "
+	lines, found := strings.SplitAfter(text, "\n"), 0
+	for i, old := range lines {
+		if strings.HasPrefix(old, prefix) {
+			lines[i] = line
 			found++
 		}
 	}
 	if found != 1 {
-		t.Fatalf("%s has %d lines that begin with %q, want one", file, found, prefix)
+		t.Fatalf("%d lines begin with %q, want one", found, prefix)
 	}
-	if err := os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	return strings.Join(lines, "")
 }
 
 // syncShelf uploads a shelf, and finds it in the stream and in the export.
