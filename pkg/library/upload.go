@@ -146,7 +146,8 @@ func (u *Uploader) decide(t *transaction, out outcome, letter *DeadLetter, at ti
 	return d, err
 }
 
-// report tells the operator of a transaction that was rejected now.
+// report tells the operator of a transaction that was rejected now. It is no warning: any device can have as many as it likes, and
+// which result how many uploads had is counted.
 func (u *Uploader) report(ctx context.Context, from Device, first rejection, letter *DeadLetter, at time.Time) {
 	if letter == nil {
 		return // a replay: its answer is for whoever asked for it
@@ -156,5 +157,5 @@ func (u *Uploader) report(ctx context.Context, from Device, first rejection, let
 		e.SessionID, e.Detail = from.SessionID, string(first.Code)
 		u.Refusals.Add(e)
 	}
-	u.Log.WarnContext(ctx, "upload rejected", "user_id", from.UserID, "session_id", from.SessionID, "code", first.Code, "dead_letter", letter.ID)
+	u.Log.InfoContext(ctx, "upload rejected", "user_id", from.UserID, "session_id", from.SessionID, "code", first.Code, "dead_letter", letter.ID)
 }

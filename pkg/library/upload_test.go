@@ -218,7 +218,7 @@ func TestWhatIsToldOfARejectedUpload(t *testing.T) {
 	if diff := cmp.Diff(told, r.audit); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
 	}
-	if log := r.log.String(); !strings.Contains(log, "upload rejected") || !strings.Contains(log, letter.ID) || strings.Contains(log, "secret") {
+	if log := r.log.String(); !strings.Contains(log, `level=INFO msg="upload rejected"`) || !strings.Contains(log, letter.ID) || strings.Contains(log, "secret") {
 		t.Errorf("log: %s", log)
 	}
 }
