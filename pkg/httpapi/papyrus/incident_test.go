@@ -61,6 +61,20 @@ func TestServerControlledFieldsHaveNoEffect(t *testing.T) {
 	r.mustLogIn(t, "stranger@example.com")                                                                             // by the same password
 }
 
+// TestUploadsDoNotNameTheOwner is named after CVE-2025-61928 too: a row is that of whoever uploads it, whatever owner it names.
+func TestUploadsDoNotNameTheOwner(t *testing.T) {
+	r := newRig(t)
+	stranger, g := r.mustRegister(t, "stranger@example.com"), r.mustRegister(t, email)
+	check(t, r.upload(g, operation("1", "PUT", bookID, `{"title":"Book","owner_user_id":"`+stranger.User.ID+`"}`)), 200, `{"applied_count":1}`)
+	check(t, r.upload(g, operation("2", "PATCH", bookID, `{"rating":5,"owner_user_id":"`+stranger.User.ID+`"}`)), 200, `{"applied_count":1}`)
+	if mine := r.books(t, g); len(mine) != 1 || mine[0]["owner_user_id"] != g.User.ID {
+		t.Errorf("the books of who uploaded: %v", mine)
+	}
+	if theirs := r.books(t, stranger); len(theirs) != 0 {
+		t.Errorf("the books of the owner that was named: %v", theirs)
+	}
+}
+
 // TestGraceAnswersCarryTheCurrentToken is named after a grace window whose answers left the client with a token that was used up, so
 // that it was signed out later, and another whose answers began a second chain.
 func TestGraceAnswersCarryTheCurrentToken(t *testing.T) {
