@@ -5,51 +5,83 @@ import (
 	"time"
 )
 
-// outcome is what a transaction makes of the rows that it found.
+// outcome is what a transaction comes to.
 type outcome struct {
-	changes  []Change
 	applied  int // operations
 	rejected rejections
 }
 
-// fold applies the mutations in their order to what was found of the transaction's rows. A foreign row rejects all of it.
-func (t *transaction) fold(found []Found, at time.Time) outcome {
+// judge counts the mutations that do something to rows in these states. A foreign row rejects all of the transaction.
+func (t *transaction) judge(states []State) outcome {
 	var out outcome
-	now := slices.Clone(found)
+	now := slices.Clone(states)
 	for _, m := range t.mutations {
-		ref := t.refs[m.ref]
-		if found[m.ref].State == Foreign {
-			out.rejected = out.rejected.with(m.opID, ref.ID, foreignRow)
+		if now[m.ref] == Foreign {
+			out.rejected = out.rejected.with(m.opID, t.refs[m.ref].ID, foreignRow)
 			continue
 		}
 		var applied bool
-		if now[m.ref], applied = m.apply(now[m.ref], ref.Table, at); applied {
+		if now[m.ref], applied = m.leaves(now[m.ref]); applied {
 			out.applied++
-		}
-	}
-	if len(out.rejected) > 0 {
-		return outcome{rejected: out.rejected}
-	}
-	for i, ref := range t.refs {
-		if changes(found[i], now[i]) {
-			out.changes = append(out.changes, Change{ref, ref.Table.stamp(now[i].Row, at)})
 		}
 	}
 	return out
 }
 
-// apply returns what a mutation leaves of a row, and false where it does nothing: to a deleted row no mutation does anything, and to
-// one that is not there only a PUT.
-func (m mutation) apply(f Found, table *Table, at time.Time) (Found, bool) {
-	switch {
-	case f.State == Owned && m.op == remove:
-		return Found{State: Deleted}, true
-	case f.State == Owned:
-		return Found{Owned, m.set(slices.Clone(f.Row))}, true
-	case f.State == Missing && m.op == put:
-		return Found{Owned, m.set(table.blank(at))}, true
+// byRef returns the indexes of the mutations of each row, in their order.
+func (t *transaction) byRef() [][]int {
+	counts := make([]int, len(t.refs))
+	for _, m := range t.mutations {
+		counts[m.ref]++
 	}
-	return f, false
+	all, out := make([]int, len(t.mutations)), make([][]int, len(t.refs))
+	for i, n := range counts {
+		out[i], all = all[:0:n], all[n:]
+	}
+	for i, m := range t.mutations {
+		out[m.ref] = append(out[m.ref], i)
+	}
+	return out
+}
+
+// changes returns the function that applies the mutations of one row, in their order, to what was found of it.
+func (t *transaction) changes(at time.Time) func(ref int, found Found) (Change, bool) {
+	mutations := t.byRef()
+	return func(ref int, found Found) (Change, bool) {
+		name := t.refs[ref]
+		now := Found{found.State, slices.Clone(found.Row)}
+		for _, i := range mutations[ref] {
+			now = t.mutations[i].apply(now, name.Table, at)
+		}
+		changed := differs(found, now)
+		return Change{name, name.Table.stamp(now.Row, at)}, changed
+	}
+}
+
+// leaves returns the state in which a mutation leaves a row, and false where it does nothing: to a deleted row no mutation does
+// anything, and to one that is not there only a PUT.
+func (m mutation) leaves(s State) (State, bool) {
+	switch {
+	case s == Owned && m.op == remove:
+		return Deleted, true
+	case s == Owned, s == Missing && m.op == put:
+		return Owned, true
+	}
+	return s, false
+}
+
+// apply returns what a mutation leaves of a row, which it may write to.
+func (m mutation) apply(f Found, table *Table, at time.Time) Found {
+	state, applied := m.leaves(f.State)
+	switch {
+	case !applied:
+		return f
+	case state != Owned:
+		return Found{State: state}
+	case f.State == Missing:
+		f.Row = table.blank(at)
+	}
+	return Found{state, m.set(f.Row)}
 }
 
 // set puts the given columns into a row.
@@ -82,7 +114,7 @@ func (t *Table) stamp(r Row, at time.Time) Row {
 	return r
 }
 
-// changes reports whether there is something to write. What only the server sets is the same in both.
-func changes(found, now Found) bool {
+// differs reports whether there is something to write. What only the server sets is the same in both as yet.
+func differs(found, now Found) bool {
 	return found.State != now.State || !slices.Equal(found.Row, now.Row)
 }

@@ -84,7 +84,7 @@ func ListRows(ctx context.Context, s Store, t *Table, userID string) iter.Seq2[K
 				}
 				after = k.ID
 			}
-			if len(page) < listPage {
+			if len(page) == 0 {
 				return
 			}
 		}

@@ -57,26 +57,28 @@ func (s *shelf) find(userID string, ref library.Ref) library.Found {
 	return library.Found{State: library.Foreign}
 }
 
-func (s *shelf) Upload(_ context.Context, in library.Intake, decide func([]library.Found) (library.Decision, error)) ([]byte, error) {
+func (s *shelf) Upload(_ context.Context, in library.Intake, decide func([]library.State) (library.Decision, error)) ([]byte, error) {
 	if s.gone {
 		return nil, library.ErrNoUser
 	}
 	if known, ok := s.ledger[in.Digest]; ok {
 		return known, nil
 	}
-	var found []library.Found
+	var states []library.State
 	for _, ref := range in.Refs {
-		found = append(found, s.find(in.UserID, ref))
+		states = append(states, s.find(in.UserID, ref).State)
 	}
-	d, err := decide(found)
+	d, err := decide(states)
 	if err != nil {
 		return nil, err
 	}
-	s.changes = d.Changes
-	for _, c := range d.Changes {
-		s.rows[c.Ref], s.owners[c.Ref] = library.Found{State: library.Owned, Row: c.Row}, in.UserID
-		if c.Row == nil {
-			s.rows[c.Ref] = library.Found{State: library.Deleted}
+	s.changes = nil
+	for i, ref := range in.Refs {
+		if d.Change == nil {
+			break
+		}
+		if c, changed := d.Change(i, s.find(in.UserID, ref)); changed {
+			s.make(in.UserID, c)
 		}
 	}
 	if d.DeadLetter != nil {
@@ -86,6 +88,14 @@ func (s *shelf) Upload(_ context.Context, in library.Intake, decide func([]libra
 		s.ledger[in.Digest] = d.Answer
 	}
 	return d.Answer, nil
+}
+
+func (s *shelf) make(userID string, c library.Change) {
+	s.changes = append(s.changes, c)
+	s.rows[c.Ref], s.owners[c.Ref] = library.Found{State: library.Owned, Row: c.Row}, userID
+	if c.Row == nil {
+		s.rows[c.Ref] = library.Found{State: library.Deleted}
+	}
 }
 
 func (s *shelf) DropDeadLetter(_ context.Context, id string, dropped audit.Entry) error {

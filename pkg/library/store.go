@@ -56,11 +56,13 @@ type Intake struct {
 	At        time.Time
 }
 
-// Decision is what becomes of an upload. A rejected one has a dead letter and no changes.
+// Decision is what becomes of an upload. A rejected one has a dead letter and changes nothing.
 type Decision struct {
-	Answer     []byte   // kept in the ledger
-	Changes    []Change // at most one a row; only rows that differ from what was found
+	Answer     []byte // kept in the ledger
 	DeadLetter *DeadLetter
+	// Change returns what becomes of the row of one of the Refs, by its index, given what the store has of it, and false where nothing is
+	// to be written. It is asked for each row, in any order. Nil: for none.
+	Change func(ref int, found Found) (Change, bool)
 }
 
 // DeadLetter is an upload that can never succeed, kept for the operator and its user.
@@ -96,19 +98,21 @@ type Letters struct {
 // Store keeps rows, tombstones, the ledger of uploads and dead letters. Methods are atomic and safe for concurrent use; times are UTC,
 // to the microsecond.
 type Store interface {
-	// Upload returns the answer of an upload that the ledger of its session knows. Another is given to decide, with what the store has of
-	// its rows in the order of their Refs, and what that decides is kept, all of it or nothing: changes with their entries in the oplog
+	// Upload returns the answer of an upload that the ledger of its session knows. Another is given to decide, with the states of its
+	// rows in the order of their Refs, and what that decides is kept, all of it or nothing: changes with their entries in the oplog
 	// of the user's buckets, the answer in the ledger, the dead letter, of which the user's oldest give way beyond MaxLetters and
-	// MaxLetterBytes. No other upload of the user comes between; a row that another user made meanwhile makes it begin anew, and decide
-	// run again. It returns ErrNoUser for an account that is gone, and what decide returns.
-	Upload(ctx context.Context, in Intake, decide func([]Found) (Decision, error)) (answer []byte, err error)
+	// MaxLetterBytes. Rows are read some at a time: a short upload may name many that are large. No other upload of the user comes
+	// between; a row that another user made meanwhile makes it begin anew, and decide run again. It returns ErrNoUser for an account that
+	// is gone, and what decide returns.
+	Upload(ctx context.Context, in Intake, decide func([]State) (Decision, error)) (answer []byte, err error)
 	// DeadLetters lists dead letters, the newest first, without their bodies.
 	DeadLetters(ctx context.Context, l Letters) ([]DeadLetter, error)
 	// DeadLetter returns one, whoever's for the user "". It returns ErrNotFound.
 	DeadLetter(ctx context.Context, userID, id string) (DeadLetter, error)
 	// DropDeadLetter forgets one, and keeps dropped, an entry without user, with its user's id. It returns ErrNotFound.
 	DropDeadLetter(ctx context.Context, id string, dropped audit.Entry) error
-	// Rows lists a user's rows of a table whose keys follow after, by key, at most limit: (the id, the row) of each.
+	// Rows lists a user's rows of a table whose keys follow after, by key, at most limit, and fewer where they are large: (the id, the
+	// row) of each. After the last there are none.
 	Rows(ctx context.Context, t *Table, userID, after string, limit int) ([]Kept, error)
 }
 

@@ -114,10 +114,10 @@ func (u *Uploader) take(ctx context.Context, from Device, t *transaction, letter
 	at, result := u.instant(), Repeated
 	var rejected rejections
 	in := Intake{UserID: from.UserID, SessionID: from.SessionID, Digest: t.digest, Refs: t.refs, At: at}
-	b, err := u.Store.Upload(ctx, in, func(found []Found) (Decision, error) {
+	b, err := u.Store.Upload(ctx, in, func(states []State) (Decision, error) {
 		out := outcome{rejected: t.rejected}
 		if len(t.rejected) == 0 {
-			out = t.fold(found, at)
+			out = t.judge(states)
 		}
 		result, rejected = Applied, out.rejected
 		return u.decide(t, out, letter, at)
@@ -134,7 +134,7 @@ func (u *Uploader) take(ctx context.Context, from Device, t *transaction, letter
 
 func (u *Uploader) decide(t *transaction, out outcome, letter *DeadLetter, at time.Time) (d Decision, err error) {
 	if len(out.rejected) == 0 {
-		d.Changes = out.changes
+		d.Change = t.changes(at)
 		d.Answer, err = answer{Applied: out.applied, Warnings: t.warnings}.encode()
 		return d, err
 	}

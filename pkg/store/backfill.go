@@ -77,7 +77,11 @@ func (db *DB) tellOf(ctx context.Context, tx *sql.Tx, t *library.Table, userID s
 	if _, err := db.holdHead(ctx, tx, userID); err != nil {
 		return 0, err
 	}
-	rows, err := queryAll(ctx, tx, scanKept(t), db.tables[t].untold+db.skipLocked, userID, limit)
+	sizes, err := queryAll(ctx, tx, scanInt, db.tables[t].untoldSizes, userID, limit)
+	if err != nil || len(sizes) == 0 {
+		return 0, err
+	}
+	rows, err := queryAll(ctx, tx, scanKept(t), db.tables[t].untold+db.skipLocked, userID, fitting(sizes))
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}

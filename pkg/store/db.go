@@ -64,6 +64,7 @@ type Config struct {
 const (
 	opTimeout = 5 * time.Second // of one operation, all its attempts included
 	attempts  = 3               // of an operation that lost to a concurrent one
+	longest   = time.Hour       // of work that has time for each of its parts
 )
 
 // DB is a database. Its methods are safe for concurrent use. They return an [apierror.Error] with the code
@@ -152,6 +153,24 @@ func (db *DB) txWithin(
 		}
 		return err
 	})
+}
+
+// txByParts is tx for work of any length that has its own time for each part: it says when the next one begins.
+func (db *DB) txByParts(
+	ctx context.Context, limit time.Duration, op string, work func(ctx context.Context, tx *sql.Tx, next func()) error,
+) error {
+	paced, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	late := time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
+	defer late.Stop()
+
+	err := db.txWithin(paced, longest, op, func(ctx context.Context, tx *sql.Tx) error {
+		return work(ctx, tx, func() { late.Reset(limit) })
+	})
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return explain(op, context.Cause(paced)) // and nobody hung up
+	}
+	return err
 }
 
 // exec runs one statement and returns how many rows it changed.

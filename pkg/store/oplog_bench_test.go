@@ -110,8 +110,8 @@ func newLibrary(b *testing.B, db *store.DB, books int) (userID string) {
 		ref := library.Ref{Table: library.Books, ID: uuid.NewString()}
 		in.Refs, changes = append(in.Refs, ref), append(changes, library.Change{Ref: ref, Row: r})
 	}
-	if _, err := db.Upload(b.Context(), in, func([]library.Found) (library.Decision, error) {
-		return library.Decision{Answer: []byte("{}"), Changes: changes}, nil
+	if _, err := db.Upload(b.Context(), in, func([]library.State) (library.Decision, error) {
+		return library.Decision{Answer: []byte("{}"), Change: making(changes...)}, nil
 	}); err != nil {
 		b.Fatal(err)
 	}

@@ -262,12 +262,16 @@ func plans(db *DB) map[string][]any {
 	}
 	for _, t := range library.Tables {
 		ids := db.ids([]string{id})
-		all[db.tables[t].find] = []any{id, t.Name, ids}
+		all[db.tables[t].look] = []any{id, t.Name, ids}
+		all[db.tables[t].find] = []any{id, ids}
 		all[db.tables[t].put] = make([]any, len(insertedColumns(t)))
 		all[db.tables[t].remove] = []any{id, ids}
 		all[db.tables[t].bury] = []any{id, t.Name, ids, now}
 		all[db.tables[t].first] = []any{id, 10}
 		all[db.tables[t].further] = []any{id, 10, id}
+		all[db.tables[t].firstSizes] = []any{id, 10}
+		all[db.tables[t].furtherSizes] = []any{id, 10, id}
+		all[db.tables[t].untoldSizes] = []any{id, backfillChunk}
 		all[countVoid(db.dialect, t)] = []any{1, 0, compactChunk, id}
 		all[moveVoid(db.dialect, t)] = []any{1, 0, 10_000, id}
 		all[forgetFirst(db.dialect, t)] = []any{1, id, backfillChunk}

@@ -12,13 +12,16 @@ import (
 
 // tableSQL is the statements of one synced table.
 type tableSQL struct {
-	find    string // what there is under IDs ($3) of a user ($1) in the table ($2): the ID, a library.State, whether devices were told, the columns
+	look    string // what there is under IDs ($3) of a user ($1) in the table ($2): the ID, a library.State, whether devices were told, the size
+	find    string // a user's ($1) rows by their IDs ($2): the ID, the columns
 	put     string // inserts or replaces rows of a user; see putRows
 	remove  string // deletes a user's ($1) rows by their IDs ($2)
 	bury    string // keeps tombstones of a user ($1) in the table ($2) for IDs ($3), from a time ($4)
 	first   string // a user's ($1) first rows ($2 of them): the ID, the columns
 	further string // the same after an ID ($3)
 	untold  string // the same of a user's ($1) first rows ($2 of them) of which no operation tells yet
+
+	firstSizes, furtherSizes, untoldSizes string // the same with nothing but the size of each
 }
 
 // wording is in what the statements of a table differ between the engines.
@@ -26,6 +29,7 @@ type wording struct {
 	ids    func(argument string) string       // the rows r (id) of an argument that idsArgument made
 	typed  func(argument, kind string) string // an argument where nothing else tells its type
 	column func(c library.Column) string      // a column of t in the form of its kind
+	size   func(c library.Column) string      // the bytes of one of t that holds text
 	rows   func(t *library.Table) string      // what the new rows are inserted from, with the columns of insertedColumns
 }
 
@@ -40,15 +44,20 @@ func tableStatements(w wording) map[*library.Table]tableSQL {
 
 func statementsOf(t *library.Table, w wording) tableSQL {
 	columns := strings.Join(column(t.Columns, w.column), ", ")
-	page := fmt.Sprintf(`SELECT t.%s, %s FROM %s t WHERE t.%s = $1`, t.Key, columns, t.Name, t.Owner)
+	size := sizeOf(t, w)
+	from := fmt.Sprintf(` FROM %s t WHERE t.%s = $1`, t.Name, t.Owner)
+	page, sizes := fmt.Sprintf(`SELECT t.%s, %s`, t.Key, columns)+from, `SELECT `+size+from
+	after, untold := fmt.Sprintf(` AND t.%s > $3`, t.Key), ` AND t.op_id IS NULL`
 	pageEnd := fmt.Sprintf(` ORDER BY t.%s LIMIT $2`, t.Key)
 	return tableSQL{
-		find: fmt.Sprintf(`SELECT r.id, CASE WHEN t.%[1]s IS NOT NULL THEN %[4]d WHEN s.object_id IS NOT NULL THEN %[5]d ELSE %[6]d END,
+		look: fmt.Sprintf(`SELECT r.id, CASE WHEN t.%[1]s IS NOT NULL THEN %[4]d WHEN s.object_id IS NOT NULL THEN %[5]d ELSE %[6]d END,
 			t.op_id IS NOT NULL, %[7]s FROM %[8]s LEFT JOIN %[2]s o ON o.%[1]s = r.id
 			LEFT JOIN %[2]s t ON t.%[1]s = r.id AND t.%[3]s = $1
 			LEFT JOIN sync_tombstones s ON s.user_id = $1 AND s.table_name = $2 AND s.object_id = r.id
 			WHERE o.%[1]s IS NOT NULL OR s.object_id IS NOT NULL`,
-			t.Key, t.Name, t.Owner, library.Owned, library.Deleted, library.Foreign, columns, w.ids("$3")),
+			t.Key, t.Name, t.Owner, library.Owned, library.Deleted, library.Foreign, size, w.ids("$3")),
+		find: fmt.Sprintf(`SELECT t.%[1]s, %[2]s FROM %[3]s t WHERE t.%[4]s = $1 AND t.%[1]s IN (SELECT r.id FROM %[5]s)`,
+			t.Key, columns, t.Name, t.Owner, w.ids("$2")),
 		put: fmt.Sprintf(`INSERT INTO %s (%s) %s %s`, t.Name, strings.Join(insertedColumns(t), ", "), w.rows(t), replacing(t)),
 		remove: fmt.Sprintf(`DELETE FROM %s WHERE %s = $1 AND %s IN (SELECT r.id FROM %s)`,
 			t.Name, t.Owner, t.Key, w.ids("$2")),
@@ -56,9 +65,38 @@ func statementsOf(t *library.Table, w wording) tableSQL {
 			SELECT %s, %s, r.id, %s FROM %s WHERE true ON CONFLICT DO NOTHING`,
 			w.typed("$1", "uuid"), w.typed("$2", "text"), w.typed("$4", "timestamptz"), w.ids("$3")),
 		first:   page + pageEnd,
-		further: page + fmt.Sprintf(` AND t.%s > $3`, t.Key) + pageEnd,
-		untold:  page + ` AND t.op_id IS NULL` + pageEnd,
+		further: page + after + pageEnd,
+		untold:  page + untold + pageEnd,
+
+		firstSizes: sizes + pageEnd, furtherSizes: sizes + after + pageEnd, untoldSizes: sizes + untold + pageEnd,
 	}
+}
+
+// sizeOf returns the bytes of the texts of a row.
+func sizeOf(t *library.Table, w wording) string {
+	var sizes []string
+	for _, c := range t.Columns {
+		switch c.Kind {
+		case library.Text, library.List, library.Object:
+			sizes = append(sizes, `coalesce(`+w.size(c)+`, 0)`)
+		case library.Integer, library.Real, library.Boolean, library.Time:
+		}
+	}
+	return strings.Join(append(sizes, "0"), " + ")
+}
+
+// partBytes is about how much of rows is in memory at once: there are at least as many rows as one.
+const partBytes = 8 << 20
+
+// fitting returns how many of rows with these sizes are to be in memory at once.
+func fitting(sizes []int64) int {
+	var sum int64
+	for i, size := range sizes {
+		if sum += size; sum > partBytes && i > 0 {
+			return i
+		}
+	}
+	return len(sizes)
 }
 
 // insertedColumns returns all columns of a table, in the order of putRows.
@@ -81,6 +119,7 @@ var sqliteWording = wording{
 	ids:    func(argument string) string { return `(SELECT value AS id FROM json_each(` + argument + `)) AS r` },
 	typed:  func(argument, _ string) string { return argument },
 	column: func(c library.Column) string { return "t." + c.Name },
+	size:   func(c library.Column) string { return "octet_length(t." + c.Name + ")" }, // of a column it reads no text
 	rows: func(t *library.Table) string {
 		arguments := make([]string, len(insertedColumns(t)))
 		for i := range arguments {
@@ -103,6 +142,7 @@ var postgresWording = wording{
 	ids:    func(argument string) string { return `unnest(` + argument + `::uuid[]) AS r (id)` },
 	typed:  func(argument, kind string) string { return argument + "::" + kind },
 	column: func(c library.Column) string { return fmt.Sprintf(postgresKinds[c.Kind].read, "t."+c.Name) },
+	size:   func(c library.Column) string { return "octet_length(t." + c.Name + "::text)" },
 	rows:   rowsOfArrays,
 }
 
@@ -171,14 +211,20 @@ func putRowsTogether(ctx context.Context, tx *sql.Tx, s rowSet) (written int64, 
 // Rows implements [library.Store].
 func (db *DB) Rows(ctx context.Context, t *library.Table, userID, after string, limit int) ([]library.Kept, error) {
 	const op = "list rows"
-	scan, statements := scanKept(t), db.tables[t]
-	switch {
-	case !isID(userID), after != "" && !isID(after):
-		return nil, nil
-	case after == "":
-		return list(ctx, db, op, scan, statements.first, userID, orAll(limit))
+	scan, statements, args := scanKept(t), db.tables[t], []any{userID, orAll(limit)}
+	rows, sizes := statements.first, statements.firstSizes
+	if after != "" {
+		rows, sizes, args = statements.further, statements.furtherSizes, append(args, after)
 	}
-	return list(ctx, db, op, scan, statements.further, userID, orAll(limit), after)
+	if !isID(userID) || after != "" && !isID(after) {
+		return nil, nil
+	}
+	all, err := list(ctx, db, op, scanInt, sizes, args...)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	args[1] = fitting(all)
+	return list(ctx, db, op, scan, rows, args...)
 }
 
 func scanKept(t *library.Table) func(row) (library.Kept, error) {

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	uploadTimeout = 30 * time.Second // of an upload, which may be of 64 MiB
+	uploadTimeout = 30 * time.Second // of one part of an upload: all of it takes as long as it gets on
 	uploadChunk   = 1000             // rows of one statement
+	fewRows       = 8                // whatever their size, so many are in memory at once
 )
 
 const (
@@ -28,15 +29,15 @@ var errOvertaken = errors.New("another user made a row meanwhile")
 
 // Upload implements [library.Store]. Its first statement is that which makes the user's uploads wait for each other.
 func (db *DB) Upload(
-	ctx context.Context, in library.Intake, decide func([]library.Found) (library.Decision, error),
+	ctx context.Context, in library.Intake, decide func([]library.State) (library.Decision, error),
 ) ([]byte, error) {
 	if !isID(in.UserID) || !isID(in.SessionID) {
 		return nil, library.ErrNoUser
 	}
 	var answer []byte
 	var changes bool
-	err := db.txWithin(ctx, uploadTimeout, "take in an upload", func(ctx context.Context, tx *sql.Tx) (err error) {
-		u := &upload{db: db, tx: tx, in: in, owned: make(map[library.Ref]bool)}
+	err := db.txByParts(ctx, uploadTimeout, "take in an upload", func(ctx context.Context, tx *sql.Tx, next func()) (err error) {
+		u := &upload{db: db, tx: tx, in: in, next: next, found: make(map[library.Ref]foundRow)}
 		answer, err = u.take(ctx, decide)
 		changes = u.changes
 		if isOrphan(err) { // the session ended with its account
@@ -58,12 +59,21 @@ type upload struct {
 	db      *DB
 	tx      *sql.Tx
 	in      library.Intake
-	owned   map[library.Ref]bool // rows that are there; true for those whose last operation the next makes void
+	next    func() // begins the time of the next part
+	found   map[library.Ref]foundRow
 	changes bool
 }
 
-func (u *upload) take(ctx context.Context, decide func([]library.Found) (library.Decision, error)) ([]byte, error) {
-	if len(u.in.Refs) > uploadChunk && u.db.patience != "" {
+// foundRow is what there is under an ID.
+type foundRow struct {
+	id    string
+	state library.State
+	told  bool  // an operation tells devices of the row: the next one makes that void
+	size  int64 // of the row's texts, in bytes
+}
+
+func (u *upload) take(ctx context.Context, decide func([]library.State) (library.Decision, error)) ([]byte, error) {
+	if len(u.in.Refs) > fewRows && u.db.patience != "" {
 		if err := execIn(ctx, u.tx, u.db.patience); err != nil {
 			return nil, err
 		}
@@ -75,11 +85,11 @@ func (u *upload) take(ctx context.Context, decide func([]library.Found) (library
 	if !errors.Is(err, sql.ErrNoRows) {
 		return answer, err
 	}
-	found, err := u.find(ctx)
+	states, err := u.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d, err := decide(found)
+	d, err := decide(states)
 	if err != nil {
 		return nil, err
 	}
@@ -96,81 +106,87 @@ func (u *upload) answered(ctx context.Context) ([]byte, error) {
 
 func (u *upload) inLedger() bool { return u.in.Digest != [sha256.Size]byte{} }
 
-// ofTable is what concerns one table, in the order of IDs.
-type ofTable[T any] struct {
-	table *library.Table
-	all   []T
+// named is one of the upload's refs, with its index among them.
+type named struct {
+	library.Ref
+	index int
 }
 
-// byTable returns what concerns each table, the tables in their order too: transactions that all write rows in that order wait for each
+// ofTable is what concerns one table, in the order of IDs.
+type ofTable struct {
+	table *library.Table
+	refs  []named
+}
+
+// byTable returns the refs of each table, the tables in their order too: transactions that all write rows in that order wait for each
 // other, but never in a circle.
-func byTable[T any](all []T, ref func(T) library.Ref) []ofTable[T] {
-	sorted := slices.SortedFunc(slices.Values(all), func(a, b T) int {
-		return cmp.Or(cmp.Compare(ref(a).Table.Name, ref(b).Table.Name), cmp.Compare(ref(a).ID, ref(b).ID))
+func byTable(refs []library.Ref) []ofTable {
+	sorted := make([]named, len(refs))
+	for i, ref := range refs {
+		sorted[i] = named{ref, i}
+	}
+	slices.SortFunc(sorted, func(a, b named) int {
+		return cmp.Or(cmp.Compare(a.Table.Name, b.Table.Name), cmp.Compare(a.ID, b.ID))
 	})
-	var groups []ofTable[T]
+	var groups []ofTable
 	for len(sorted) > 0 {
-		table := ref(sorted[0]).Table
-		end := slices.IndexFunc(sorted, func(one T) bool { return ref(one).Table != table })
+		table := sorted[0].Table
+		end := slices.IndexFunc(sorted, func(one named) bool { return one.Table != table })
 		if end < 0 {
 			end = len(sorted)
 		}
-		groups = append(groups, ofTable[T]{table, sorted[:end]})
+		groups = append(groups, ofTable{table, sorted[:end]})
 		sorted = sorted[end:]
 	}
 	return groups
 }
 
-// find returns what there is of the rows, in the order of the upload's refs.
-func (u *upload) find(ctx context.Context) ([]library.Found, error) {
-	found, at := make([]library.Found, len(u.in.Refs)), make(map[library.Ref]int, len(u.in.Refs))
-	for i, ref := range u.in.Refs {
-		at[ref] = i
-	}
-	for _, refs := range byTable(u.in.Refs, func(r library.Ref) library.Ref { return r }) {
-		for chunk := range slices.Chunk(refs.all, uploadChunk) {
-			rows, err := u.findIn(ctx, refs.table, chunk)
-			if err != nil {
+// look returns the states of the rows, in the order of the upload's refs.
+func (u *upload) look(ctx context.Context) ([]library.State, error) {
+	states := make([]library.State, len(u.in.Refs))
+	for _, group := range byTable(u.in.Refs) {
+		for part := range slices.Chunk(group.refs, uploadChunk) {
+			u.next()
+			if err := u.lookAt(ctx, group.table, part); err != nil {
 				return nil, err
 			}
-			for _, r := range rows {
-				ref := library.Ref{Table: refs.table, ID: r.id}
-				found[at[ref]] = r.Found
-				if r.State == library.Owned {
-					u.owned[ref] = r.told
-				}
-			}
 		}
 	}
-	return found, nil
+	for i, ref := range u.in.Refs {
+		states[i] = u.found[ref].state
+	}
+	return states, nil
 }
 
-// foundRow is what there is under an ID.
-type foundRow struct {
-	library.Found
-	id   string
-	told bool // an operation tells devices of the row
-}
-
-func (u *upload) findIn(ctx context.Context, t *library.Table, refs []library.Ref) ([]foundRow, error) {
-	ids := u.db.ids(column(refs, func(r library.Ref) string { return r.ID }))
-	return queryAll(ctx, u.tx, func(r row) (foundRow, error) {
-		f, columns := foundRow{}, make(library.Row, len(t.Columns))
-		err := r.Scan(rowInto(columns, &f.id, &f.State, &f.told)...)
-		if f.State == library.Owned {
-			f.Row = columns
-		}
+func (u *upload) lookAt(ctx context.Context, t *library.Table, refs []named) error {
+	ids := u.db.ids(column(refs, func(r named) string { return r.ID }))
+	rows, err := queryAll(ctx, u.tx, func(r row) (f foundRow, err error) {
+		err = r.Scan(&f.id, &f.state, &f.told, &f.size)
 		return f, err
-	}, u.db.tables[t].find, append(slices.Clip(u.db.plannedAnew), u.in.UserID, t.Name, ids)...)
+	}, u.db.tables[t].look, append(slices.Clip(u.db.plannedAnew), u.in.UserID, t.Name, ids)...)
+	for _, f := range rows {
+		u.found[library.Ref{Table: t, ID: f.id}] = f
+	}
+	return err
 }
 
-// keep writes what was decided.
+// part returns how many of the first refs are to be in memory at once.
+func (u *upload) part(refs []named) int {
+	refs = refs[:min(len(refs), uploadChunk)]
+	return fitting(column(refs, func(r named) int64 { return u.found[r.Ref].size }))
+}
+
+// keep writes what was decided, a part at a time.
 func (u *upload) keep(ctx context.Context, d library.Decision) error {
-	u.changes = len(d.Changes) > 0
-	for _, changes := range byTable(d.Changes, func(c library.Change) library.Ref { return c.Ref }) {
-		for chunk := range slices.Chunk(changes.all, uploadChunk) {
-			if err := u.write(ctx, changes.table, chunk); err != nil {
-				return err
+	if d.Change != nil {
+		for _, group := range byTable(u.in.Refs) {
+			for refs := group.refs; len(refs) > 0; {
+				n := u.part(refs)
+				u.next()
+				if err := u.change(ctx, group.table, refs[:n], d); err != nil {
+					return err
+				}
+				refs = refs[n:]
 			}
 		}
 	}
@@ -185,6 +201,48 @@ func (u *upload) keep(ctx context.Context, d library.Decision) error {
 	return execIn(ctx, u.tx, insertAnswer, u.in.SessionID, u.in.Digest[:], d.Answer, u.db.at(u.in.At))
 }
 
+// change makes the changes of some rows of a table.
+func (u *upload) change(ctx context.Context, t *library.Table, refs []named, d library.Decision) error {
+	rows, err := u.read(ctx, t, refs)
+	if err != nil {
+		return err
+	}
+	var changes []library.Change
+	for _, r := range refs {
+		if c, changed := d.Change(r.index, library.Found{State: u.found[r.Ref].state, Row: rows[r.ID]}); changed {
+			changes = append(changes, c)
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	u.changes = true
+	return u.write(ctx, t, changes)
+}
+
+// read returns those of the rows that are the user's, by their IDs. It returns errOvertaken if one is no longer there.
+func (u *upload) read(ctx context.Context, t *library.Table, refs []named) (map[string]library.Row, error) {
+	var ids []string
+	for _, r := range refs {
+		if u.found[r.Ref].state == library.Owned {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil //nolint:nilnil // a map without rows
+	}
+	kept, err := queryAll(ctx, u.tx, scanKept(t), u.db.tables[t].find,
+		append(slices.Clip(u.db.plannedAnew), u.in.UserID, u.db.ids(ids))...)
+	if err == nil && len(kept) < len(ids) {
+		err = errOvertaken // somebody deleted it by hand
+	}
+	rows := make(map[string]library.Row, len(kept))
+	for _, k := range kept {
+		rows[k.ID] = k.Row
+	}
+	return rows, err
+}
+
 // write makes changes of one table.
 func (u *upload) write(ctx context.Context, t *library.Table, changes []library.Change) error {
 	var puts, deleted, removals []library.Change
@@ -194,7 +252,7 @@ func (u *upload) write(ctx context.Context, t *library.Table, changes []library.
 			continue
 		}
 		deleted = append(deleted, c)
-		if _, there := u.owned[c.Ref]; there { // and not made by the same upload, so that no device knows it
+		if u.found[c.Ref].state == library.Owned { // and not made by the same upload, so that no device knows it
 			removals = append(removals, c)
 		}
 	}
@@ -245,7 +303,7 @@ func (u *upload) append(
 ) (first int64, err error) {
 	var void int64
 	for _, r := range rows {
-		if u.owned[r.Ref] {
+		if f := u.found[r.Ref]; f.state == library.Owned && f.told {
 			void++
 		}
 	}

@@ -81,8 +81,8 @@ func mustUpload(b *testing.B, db *store.DB, in library.Intake, rows []library.Ch
 	if _, err := rand.Read(in.Digest[:]); err != nil {
 		b.Fatal(err)
 	}
-	_, err := db.Upload(b.Context(), in, func([]library.Found) (library.Decision, error) {
-		return library.Decision{Answer: []byte(`{"applied_count":1}`), Changes: rows}, nil
+	_, err := db.Upload(b.Context(), in, func([]library.State) (library.Decision, error) {
+		return library.Decision{Answer: []byte(`{"applied_count":1}`), Change: making(rows...)}, nil
 	})
 	if err != nil {
 		b.Fatal(err)

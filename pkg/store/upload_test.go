@@ -37,20 +37,25 @@ func bareBook() library.Row {
 	return row
 }
 
+// making returns the function of a Decision that makes changes, whatever is there: one of each of the upload's refs.
+func making(changes ...library.Change) func(int, library.Found) (library.Change, bool) {
+	return func(ref int, _ library.Found) (library.Change, bool) { return changes[ref], true }
+}
+
 // TestUploadBeginsAnew has another user make a row between the look for it and the decision, once, then each time. (On SQLite nobody
 // else writes meanwhile.)
 func TestUploadBeginsAnew(t *testing.T) {
 	db := open(t, engines["Postgres"](t))
 	ref := library.Ref{Table: library.Books, ID: uuid.NewString()}
-	put := library.Decision{Changes: []library.Change{{Ref: ref, Row: bareBook()}}}
+	put := library.Decision{Change: making(library.Change{Ref: ref, Row: bareBook()})}
 	in := newIntake(t, db, ref)
 	var seen []library.State
-	_, err := db.Upload(t.Context(), in, func(found []library.Found) (library.Decision, error) {
-		seen = append(seen, found[0].State)
-		if found[0].State == library.Foreign {
+	_, err := db.Upload(t.Context(), in, func(found []library.State) (library.Decision, error) {
+		seen = append(seen, found[0])
+		if found[0] == library.Foreign {
 			return library.Decision{}, nil
 		}
-		_, err := db.Upload(t.Context(), newIntake(t, db, ref), func([]library.Found) (library.Decision, error) { return put, nil })
+		_, err := db.Upload(t.Context(), newIntake(t, db, ref), func([]library.State) (library.Decision, error) { return put, nil })
 		return put, err
 	})
 	if diff := cmp.Diff([]library.State{library.Missing, library.Foreign}, seen); err != nil || diff != "" {
@@ -58,7 +63,7 @@ func TestUploadBeginsAnew(t *testing.T) {
 	}
 
 	tries := 0
-	_, err = db.Upload(t.Context(), in, func([]library.Found) (library.Decision, error) {
+	_, err = db.Upload(t.Context(), in, func([]library.State) (library.Decision, error) {
 		tries++
 		return put, nil
 	})

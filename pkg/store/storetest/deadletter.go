@@ -23,7 +23,7 @@ func (d uploader) letter(after time.Duration, body string) library.DeadLetter {
 
 // reject uploads what is kept as a dead letter.
 func (d uploader) reject(ctx context.Context, l library.DeadLetter) error {
-	_, err := d.db.Upload(ctx, d.intake(l.ID), func([]library.Found) (library.Decision, error) {
+	_, err := d.db.Upload(ctx, d.intake(l.ID), func([]library.State) (library.Decision, error) {
 		return library.Decision{Answer: []byte("{}"), DeadLetter: &l}, nil
 	})
 	return err

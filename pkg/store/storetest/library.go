@@ -78,11 +78,19 @@ func (d uploader) intake(digest string, changes ...library.Change) library.Intak
 	return in
 }
 
+// making returns the function of a Decision that makes changes, whatever is there: one of each of the upload's refs.
+func making(changes ...library.Change) func(int, library.Found) (library.Change, bool) {
+	return func(ref int, _ library.Found) (library.Change, bool) { return changes[ref], true }
+}
+
 // upload has the changes made, whatever is there, and returns what was.
 func (d uploader) upload(ctx context.Context, changes ...library.Change) (found []library.Found, err error) {
-	_, err = d.db.Upload(ctx, d.intake("", changes...), func(there []library.Found) (library.Decision, error) {
-		found = there
-		return library.Decision{Changes: changes}, nil
+	_, err = d.db.Upload(ctx, d.intake("", changes...), func(states []library.State) (library.Decision, error) {
+		found = make([]library.Found, len(states))
+		return library.Decision{Change: func(ref int, there library.Found) (library.Change, bool) {
+			found[ref] = there
+			return changes[ref], true
+		}}, nil
 	})
 	return found, err
 }
@@ -94,10 +102,14 @@ func (d uploader) look(t *testing.T, numbers ...int) []library.Found {
 	for _, n := range numbers {
 		in.Refs = append(in.Refs, ref(n))
 	}
-	var found []library.Found
-	_, err := d.db.Upload(t.Context(), in, func(there []library.Found) (library.Decision, error) {
-		found = there
-		return library.Decision{}, nil
+	found := make([]library.Found, len(numbers))
+	_, err := d.db.Upload(t.Context(), in, func(states []library.State) (library.Decision, error) {
+		return library.Decision{Change: func(ref int, there library.Found) (library.Change, bool) {
+			if found[ref] = there; there.State != states[ref] {
+				t.Errorf("row %d is %d, and was %d", ref, there.State, states[ref])
+			}
+			return library.Change{}, false
+		}}, nil
 	})
 	must(t, err)
 	return found

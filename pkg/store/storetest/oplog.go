@@ -63,8 +63,8 @@ func (s shelf) upload(t *testing.T, changes ...library.Change) {
 	for _, c := range changes {
 		in.Refs = append(in.Refs, c.Ref)
 	}
-	_, err := s.db.Upload(t.Context(), in, func([]library.Found) (library.Decision, error) {
-		return library.Decision{Answer: []byte("{}"), Changes: changes}, nil
+	_, err := s.db.Upload(t.Context(), in, func([]library.State) (library.Decision, error) {
+		return library.Decision{Answer: []byte("{}"), Change: making(changes...)}, nil
 	})
 	must(t, err)
 }

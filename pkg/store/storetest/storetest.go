@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Rows", testRows},
 		{"UploadOps", testUploadOps},
 		{"UploadInChunks", testUploadInChunks},
+		{"LargeRows", testLargeRows},
 		{"Ledger", testLedger},
 		{"UploadOfNobody", testUploadOfNobody},
 		{"DeadLetters", testDeadLetters},

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -107,6 +110,55 @@ func testUploadInChunks(t *testing.T, db *store.DB) {
 	wantEqual(t, "tombstones", d.look(t, numbers[n-1]), []library.Found{{State: library.Deleted}})
 }
 
+// testLargeRows names rows that are large in an upload that is small, and lists them: a few at a time are in memory.
+func testLargeRows(t *testing.T, db *store.DB) {
+	const n, few = 12, 4
+	d := newUploader(t, db, newUser(t, db, "reader").ID)
+	large := book(strings.Repeat("b", 3<<20))
+	numbers, changes := make([]int, n), make([]library.Change, n)
+	for i := range n {
+		numbers[i], changes[i] = i, change(i, book("small"))
+		d.mustUpload(t, change(i, large))
+	}
+	var read []weak.Pointer[any]
+	_, err := db.Upload(t.Context(), d.intake("", changes...), func([]library.State) (library.Decision, error) {
+		return library.Decision{Change: func(ref int, found library.Found) (library.Change, bool) {
+			read = append(read, weak.Make(&found.Row[0]))
+			runtime.GC()
+			kept := 0
+			for _, row := range read {
+				if row.Value() != nil {
+					kept++
+				}
+			}
+			if kept > few {
+				t.Errorf("at row %d, %d rows are in memory", ref, kept)
+			}
+			return library.Change{}, false
+		}}, nil
+	})
+	must(t, err)
+	wantEqual(t, "rows read", len(read), n)
+
+	var listed []library.Kept
+	for after := ""; ; after = listed[len(listed)-1].ID {
+		page, err := db.Rows(t.Context(), library.Books, d.userID, after, n)
+		must(t, err)
+		if len(page) == 0 {
+			break
+		}
+		if len(page) > few {
+			t.Errorf("a page has %d rows", len(page))
+		}
+		listed = append(listed, page...)
+	}
+	wantEqual(t, "rows listed", len(listed), n)
+	d.mustUpload(t, changes...)
+	for i, found := range d.look(t, numbers...) {
+		wantEqual(t, fmt.Sprint("row ", i), found, owned(book("small")))
+	}
+}
+
 func testLedger(t *testing.T, db *store.DB) {
 	user := newUser(t, db, "reader").ID
 	phone, tablet := newUploader(t, db, user), newUploader(t, db, user)
@@ -133,9 +185,9 @@ func testLedger(t *testing.T, db *store.DB) {
 	} {
 		c := change(1, book(step.name))
 		decided := false
-		got, err := db.Upload(t.Context(), step.uploader.intake(step.digest, c), func([]library.Found) (library.Decision, error) {
+		got, err := db.Upload(t.Context(), step.uploader.intake(step.digest, c), func([]library.State) (library.Decision, error) {
 			decided = true
-			return library.Decision{Answer: []byte(step.answer), Changes: []library.Change{c}}, step.fails
+			return library.Decision{Answer: []byte(step.answer), Change: making(c)}, step.fails
 		})
 		wantErr(t, step.name, err, step.fails)
 		wantEqual(t, step.name+": decided", decided, step.decides)
@@ -157,8 +209,8 @@ func testUploadOfNobody(t *testing.T, db *store.DB) {
 	there := newUploader(t, db, newUser(t, db, "other").ID)
 	there.sessionID = gone.sessionID
 	c := change(1, book("A"))
-	_, err := db.Upload(t.Context(), there.intake("digest", c), func([]library.Found) (library.Decision, error) {
-		return library.Decision{Answer: []byte("{}"), Changes: []library.Change{c}}, nil
+	_, err := db.Upload(t.Context(), there.intake("digest", c), func([]library.State) (library.Decision, error) {
+		return library.Decision{Answer: []byte("{}"), Change: making(c)}, nil
 	})
 	wantErr(t, "upload of a session that is gone", err, library.ErrNoUser)
 	wantEqual(t, "what it left", there.look(t, 1), make([]library.Found, 1))
@@ -253,14 +305,10 @@ func testOwnersAtOnce(t *testing.T, replicas [2]*store.DB) {
 
 // claim makes those of the rows that are nobody's.
 func (d uploader) claim(ctx context.Context, rows []library.Change) error {
-	_, err := d.db.Upload(ctx, d.intake("", rows...), func(found []library.Found) (library.Decision, error) {
-		var decision library.Decision
-		for i, f := range found {
-			if f.State == library.Missing {
-				decision.Changes = append(decision.Changes, rows[i])
-			}
-		}
-		return decision, nil
+	_, err := d.db.Upload(ctx, d.intake("", rows...), func([]library.State) (library.Decision, error) {
+		return library.Decision{Change: func(ref int, found library.Found) (library.Change, bool) {
+			return rows[ref], found.State == library.Missing
+		}}, nil
 	})
 	return err
 }
