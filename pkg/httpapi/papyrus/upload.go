@@ -58,7 +58,7 @@ func (a api) upload(c echo.Context, who account.Principal) error {
 
 func (a api) takeUpload(c echo.Context, who account.Principal) (library.Answer, error) {
 	r := c.Request()
-	place, err := a.uploadRoom.enter(r.Context(), r.ContentLength)
+	place, err := a.uploadRoom.enter(r.Context(), who.UserID, r.ContentLength)
 	if err != nil {
 		return library.Answer{}, err
 	}

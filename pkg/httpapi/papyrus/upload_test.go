@@ -155,7 +155,7 @@ func TestAnUploadThatBreaksOff(t *testing.T) {
 // outage is a Store that is down.
 type outage struct{ library.Store }
 
-func (outage) Upload(context.Context, library.Intake, func([]library.Found) (library.Decision, error)) ([]byte, error) {
+func (outage) Upload(context.Context, library.Intake, func([]library.State) (library.Decision, error)) ([]byte, error) {
 	return nil, io.ErrClosedPipe
 }
 

@@ -3,6 +3,7 @@ package papyrus
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -16,13 +17,50 @@ const (
 	largestUpload = 64 << 20
 	shareOfSmall  = 4 // a quarter of the room is for small uploads alone
 
+	uploadsOfUser = 2 // at once: the store takes them one by one, and each that waits there keeps a connection from others
+
 	crowdedWait  = 3 * time.Second // for memory
 	crowdedRetry = 5 * time.Second
 )
 
-// uploadRoom bounds the memory of uploads under way. However many large ones come, or stay, small ones have their own room.
+// uploadRoom bounds the memory of uploads under way, and how many are one user's. However many large ones come, or stay, small ones
+// have their own room.
 type uploadRoom struct {
 	small, large pool
+	users        *userRooms
+}
+
+// userRooms are the places of the users that have uploads under way.
+type userRooms struct {
+	mu  sync.Mutex
+	all map[string]*userRoom
+}
+
+type userRoom struct {
+	places  *semaphore.Weighted
+	uploads int // under way, and those that wait for a place
+}
+
+// enter returns the room of a user; leave forgets it with the user's last upload.
+func (u *userRooms) enter(userID string) *userRoom {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	room := u.all[userID]
+	if room == nil {
+		room = &userRoom{places: semaphore.NewWeighted(uploadsOfUser)}
+		u.all[userID] = room
+	}
+	room.uploads++
+	return room
+}
+
+func (u *userRooms) leave(userID string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	room := u.all[userID]
+	if room.uploads--; room.uploads == 0 {
+		delete(u.all, userID)
+	}
 }
 
 type pool struct {
@@ -34,19 +72,29 @@ type pool struct {
 func newUploadRoom(budget int64) uploadRoom {
 	small := max(budget/shareOfSmall, memoryPerByte*smallUpload)
 	large := max(budget-small, memoryPerByte*smallUpload)
-	return uploadRoom{pool{semaphore.NewWeighted(small), small}, pool{semaphore.NewWeighted(large), large}}
+	return uploadRoom{
+		pool{semaphore.NewWeighted(small), small}, pool{semaphore.NewWeighted(large), large}, &userRooms{all: make(map[string]*userRoom)},
+	}
 }
 
-// enter waits for room for a body of so many bytes, -1 for one of unknown length. It returns errCrowded where there is none soon.
-func (r uploadRoom) enter(ctx context.Context, length int64) (*place, error) {
+// enter waits for room for a user's body of so many bytes, -1 for one of unknown length. It returns errCrowded where there is none soon.
+func (r uploadRoom) enter(ctx context.Context, userID string, length int64) (*place, error) {
 	p := &place{room: r}
-	if length < 0 {
-		return p, p.take(ctx, r.small, smallUpload)
+	err := p.takeUsers(ctx, userID)
+	switch {
+	case err != nil:
+	case length < 0:
+		err = p.take(ctx, r.small, smallUpload)
+	case length <= smallUpload:
+		err = p.take(ctx, r.small, length)
+	default:
+		err = p.takeLarge(ctx, length)
 	}
-	if length <= smallUpload {
-		return p, p.take(ctx, r.small, length)
+	if err != nil {
+		p.leave()
+		return nil, err
 	}
-	return p, p.takeLarge(ctx, length)
+	return p, nil
 }
 
 // place is what one upload takes of the room.
@@ -56,10 +104,20 @@ type place struct {
 	taken []func()
 }
 
+// takeUsers takes one of the places of a user.
+func (p *place) takeUsers(ctx context.Context, userID string) error {
+	user := p.room.users.enter(userID)
+	p.taken = append(p.taken, func() { p.room.users.leave(userID) })
+	return p.acquire(ctx, user.places, 1)
+}
+
 func (p *place) take(ctx context.Context, from pool, length int64) error {
+	return p.acquire(ctx, from.Weighted, min(memoryPerByte*length, from.size))
+}
+
+func (p *place) acquire(ctx context.Context, from *semaphore.Weighted, weight int64) error {
 	ctx, cancel := context.WithTimeout(ctx, crowdedWait)
 	defer cancel()
-	weight := min(memoryPerByte*length, from.size)
 	if err := from.Acquire(ctx, weight); err != nil {
 		return errCrowded.With(err)
 	}

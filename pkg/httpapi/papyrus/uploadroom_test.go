@@ -2,6 +2,7 @@ package papyrus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 func mustEnter(t *testing.T, r uploadRoom, length int64) *place {
 	t.Helper()
-	p, err := r.enter(t.Context(), length)
+	p, err := r.enter(t.Context(), rand.Text(), length) // each is of a user of its own
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,14 +24,14 @@ func TestUploadsWaitForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		room := newUploadRoom(256 << 20)
 		large := mustEnter(t, room, 64<<20)
-		if _, err := room.enter(t.Context(), 2<<20); !errors.Is(err, errCrowded) {
+		if _, err := room.enter(t.Context(), rand.Text(), 2<<20); !errors.Is(err, errCrowded) {
 			t.Fatalf("beside the largest: %v", err)
 		}
 		var small []*place
 		for range (64 << 20) / (memoryPerByte * smallUpload) { // the largest leaves room for them
 			small = append(small, mustEnter(t, room, 1<<20))
 		}
-		if _, err := room.enter(t.Context(), 1<<20); !errors.Is(err, errCrowded) {
+		if _, err := room.enter(t.Context(), rand.Text(), 1<<20); !errors.Is(err, errCrowded) {
 			t.Fatalf("one too many: %v", err)
 		}
 
@@ -42,6 +43,36 @@ func TestUploadsWaitForRoom(t *testing.T) {
 		}
 		large.leave()
 		mustEnter(t, room, 64<<20)
+	})
+}
+
+// TestUploadsOfOneUser has a user's uploads come so slowly that they stay: more of theirs are turned away, and another's are not.
+func TestUploadsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := newUploadRoom(256 << 20)
+		var under []*place
+		for range uploadsOfUser {
+			p, err := room.enter(t.Context(), "reader", 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			under = append(under, p)
+		}
+		if _, err := room.enter(t.Context(), "reader", 10); !errors.Is(err, errCrowded) {
+			t.Errorf("one too many: %v", err)
+		}
+		mustEnter(t, room, 10).leave()
+
+		time.AfterFunc(time.Second, under[0].leave)
+		p, err := room.enter(t.Context(), "reader", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.leave()
+		under[1].leave()
+		if n := len(room.users.all); n > 0 {
+			t.Errorf("%d users are remembered", n)
+		}
 	})
 }
 
@@ -74,7 +105,7 @@ func TestAClientThatIsGoneWaitsForNoRoom(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		begun := time.Now()
-		if _, err := room.enter(ctx, 1); !errors.Is(err, context.Canceled) || time.Since(begun) != time.Second {
+		if _, err := room.enter(ctx, "reader", 1); !errors.Is(err, context.Canceled) || time.Since(begun) != time.Second {
 			t.Errorf("%v after %s", err, time.Since(begun))
 		}
 	})
