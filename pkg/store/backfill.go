@@ -56,7 +56,7 @@ func (db *DB) backfillUser(ctx context.Context, t *library.Table, userID string,
 			return err
 		})
 		switch {
-		case errors.Is(err, library.ErrNoUser): // erased meanwhile
+		case errors.Is(err, library.ErrNoUser), isHeld(err): // erased meanwhile, or uploading for long
 			return told, nil
 		case n > 0:
 			err = db.tellChanged(ctx, err, userID)

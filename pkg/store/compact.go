@@ -78,7 +78,7 @@ func (db *DB) Compact(ctx context.Context, void int64) (syncstream.Compacted, er
 	}
 	for _, b := range buckets {
 		err := db.compactBucket(ctx, b, &c)
-		if err != nil && !errors.Is(err, library.ErrNoUser) { // an account that is erased takes its buckets along
+		if err != nil && !errors.Is(err, library.ErrNoUser) && !isHeld(err) { // an account that is erased takes its buckets along
 			return c, err
 		}
 	}

@@ -109,3 +109,9 @@ func isOrphan(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.Code == stateForeignKey
 }
+
+// isHeld reports whether a row was held by another transaction for longer than anybody waits. (In SQLite all rows are held at once.)
+func isHeld(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == stateLockTimeout
+}
