@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/provisioner/provisioner/pkg/library"
@@ -20,6 +21,7 @@ func RunByHand(t *testing.T, open func(t *testing.T) (a, b *store.DB, run func(s
 		{"rows from before are told of", testBackfill},
 		{"rows that were changed are told of again", testChangedByHand},
 		{"back-fills and uploads go together", testBackfillAtOnce},
+		{"a user's clients are many", testClientsForgotten},
 	} {
 		t.Run(suite.name, func(t *testing.T) {
 			a, b, run := open(t)
@@ -38,9 +40,11 @@ func testBackfill(t *testing.T, replicas [2]*store.DB, run func(statement string
 	const books = 450 // more than a chunk
 	db := replicas[0]
 	a, b := newShelf(t, db, newUser(t, db, "a").ID), newShelf(t, db, newUser(t, db, "b").ID)
-	for i := range books {
-		run(insertBook(a.userID, newID(i)))
+	statements := make([]string, books)
+	for i := range statements {
+		statements[i] = insertBook(a.userID, newID(i))
 	}
+	run(`BEGIN; ` + strings.Join(statements, "; ") + `; COMMIT`)
 	run(insertBook(b.userID, newID(books)))
 	l := listenForChanges(db)
 
@@ -125,4 +129,40 @@ func testBackfillAtOnce(t *testing.T, replicas [2]*store.DB, run func(statement 
 	d.apply(t, s.allOps(t))
 	d.want(t, "after all", s)
 	wantEqual(t, "operations", s.snapshot(t).Head, int64(books+workers/2*5))
+}
+
+// testClientsForgotten makes most clients by hand: a transaction for each takes half a minute.
+func testClientsForgotten(t *testing.T, replicas [2]*store.DB, run func(statement string)) {
+	db := replicas[0]
+	u, other := newUser(t, db, "reader").ID, newUser(t, db, "other").ID
+	step := func(user, client string, second int) {
+		_, err := db.WriteCheckpoint(t.Context(), user, client, 0, age(second))
+		must(t, err)
+	}
+	step(other, "another's", 0)
+	step(u, "oldest", 0)
+	step(u, "heard again", 0)
+	step(u, "model", 1)
+	names := make([]string, syncstream.MaxClients-3)
+	for i := range names {
+		names[i] = fmt.Sprintf("('%d')", i)
+	}
+	run(`INSERT INTO sync_clients (user_id, client_id, write_checkpoint, heard_at)
+		SELECT user_id, names.column1, write_checkpoint, heard_at FROM sync_clients, (VALUES ` + strings.Join(names, ", ") + `) AS names
+		WHERE client_id = 'model'`)
+	step(u, "heard again", 2)
+	step(u, "one too many", 3)
+
+	got := map[string]bool{}
+	for client, user := range map[string]string{"another's": other, "oldest": u, "heard again": u, "model": u, "0": u, "one too many": u} {
+		s, err := db.Snapshot(t.Context(), user, client)
+		must(t, err)
+		got[client] = s.WriteCheckpoint > 0
+	}
+	wantEqual(t, "remembered", got, map[string]bool{
+		"another's": true, "oldest": false, "heard again": true, "model": true, "0": true, "one too many": true,
+	})
+	status, err := db.SyncStatus(t.Context())
+	must(t, err)
+	wantEqual(t, "clients", status.Clients, int64(syncstream.MaxClients+1))
 }

@@ -241,33 +241,6 @@ func testWriteCheckpoint(t *testing.T, db *store.DB) {
 	}
 }
 
-func testClientsForgotten(t *testing.T, db *store.DB) {
-	ctx := t.Context()
-	u := newUser(t, db, "reader").ID
-	other := newUser(t, db, "other").ID
-	step := func(user string, client, second int) {
-		_, err := db.WriteCheckpoint(ctx, user, fmt.Sprint(client), 0, age(second))
-		must(t, err)
-	}
-	step(other, 0, 0)
-	for i := range syncstream.MaxClients {
-		step(u, i, i)
-	}
-	step(u, 0, syncstream.MaxClients)    // it is heard of again
-	step(u, -1, syncstream.MaxClients+1) // one too many
-	remembered := func(user string, client int) bool {
-		s, err := db.Snapshot(ctx, user, fmt.Sprint(client))
-		must(t, err)
-		return s.WriteCheckpoint > 0
-	}
-	wantEqual(t, "remembered: the new one, the one heard again, the one not heard for long, the next, another user's",
-		[]bool{remembered(u, -1), remembered(u, 0), remembered(u, 1), remembered(u, 2), remembered(other, 0)},
-		[]bool{true, true, false, true, true})
-	status, err := db.SyncStatus(ctx)
-	must(t, err)
-	wantEqual(t, "clients", status.Clients, int64(syncstream.MaxClients+1))
-}
-
 // device is what a device makes of operations.
 type device struct {
 	rows     map[string][]byte

@@ -74,7 +74,6 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Snapshot", testSnapshot},
 		{"Ops", testOps},
 		{"WriteCheckpoint", testWriteCheckpoint},
-		{"ClientsForgotten", testClientsForgotten},
 		{"Compact", testCompact},
 		{"CompactInChunks", testCompactInChunks},
 		{"CompactBehindOld", testCompactBehindOld},
