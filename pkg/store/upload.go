@@ -16,7 +16,7 @@ import (
 const (
 	uploadTimeout = 30 * time.Second // of one part of an upload: all of it takes as long as it gets on
 	uploadChunk   = 1000             // rows of one statement
-	fewRows       = 8                // whatever their size, so many are in memory at once
+	fewRows       = 8                // of so many no statement takes long: its patience would cost a round trip
 )
 
 const (
