@@ -284,7 +284,7 @@ func listen(ctx context.Context, t *testing.T, s *syncstream.Streams, userID str
 	ended := make(chan error, 1)
 	go func() {
 		defer stream.Close()
-		ended <- stream.Run(ctx, r, d)
+		ended <- stream.Run(ctx, &r, d)
 	}()
 	return ended
 }

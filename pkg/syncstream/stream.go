@@ -54,12 +54,8 @@ func (s *Stream) Close() { s.streams.close(s) }
 // Run sends a device what it asks for, and then what changes, until its token has expired, its account ends, it has gone, or the process
 // drains. Each write to out is one line. It returns why it ended, never nil: ErrExpired, ErrNoUser, ErrDraining, the error of ctx, ErrGone
 // with that of out, or the error of the store. Before the first line, nothing has been written.
-func (s *Stream) Run(ctx context.Context, r Request, out io.Writer) error {
-	s.request, s.out = r, out
-	s.due = s.nextWord(s.streams.Now())
-	s.buckets = plan(s.streams.Definitions, s.userID, r)
-	s.request.After, s.request.Subscriptions = nil, nil // not to be kept for as long as the stream is
-
+func (s *Stream) Run(ctx context.Context, r *Request, out io.Writer) error {
+	s.begin(r, out)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -70,6 +66,14 @@ func (s *Stream) Run(ctx context.Context, r Request, out io.Writer) error {
 			return s.leave(err)
 		}
 	}
+}
+
+// begin is apart from Run, which waits on a small stack.
+func (s *Stream) begin(r *Request, out io.Writer) {
+	s.request, s.out = *r, out
+	s.due = s.nextWord(s.streams.Now())
+	s.buckets = plan(s.streams.Definitions, s.userID, *r)
+	s.request.After, s.request.Subscriptions = nil, nil // not to be kept for as long as the stream is
 }
 
 // leave says good-bye to a device whose account has ended: it drops its token, and learns why when it wants another.

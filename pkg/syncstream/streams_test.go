@@ -141,7 +141,7 @@ func TestSlowDevicesOfOneUser(t *testing.T) {
 					must(t, err)
 					go func() {
 						defer stream.Close()
-						_ = stream.Run(ctx, syncstream.Request{Expires: time.Now().Add(time.Hour)}, stuck)
+						_ = stream.Run(ctx, &syncstream.Request{Expires: time.Now().Add(time.Hour)}, stuck)
 					}()
 				}
 				synctest.Wait()

@@ -19,7 +19,7 @@ func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) ec
 		Buckets:     []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"method", "route", "status"})
 	metrics.MustRegister(durations)
-	log = log.With("service", service)
+	o := observer{durations: durations, log: log.With("service", service)}
 
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -27,18 +27,27 @@ func Observe(service string, log *slog.Logger, metrics prometheus.Registerer) ec
 			if err := next(c); err != nil {
 				c.Error(err) // writes the response, so that its status can be seen here
 			}
-
-			took, status := time.Since(start), c.Response().Status
-			method, route := knownMethod(c.Request().Method), c.Path()
-			if route == StreamPath && status == http.StatusOK {
-				return nil
-			}
-			durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
-			log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-				slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Float64("took_ms", float64(took.Microseconds())/1000))
+			o.record(c, start)
 			return nil
 		}
 	}
+}
+
+type observer struct {
+	durations *prometheus.HistogramVec
+	log       *slog.Logger
+}
+
+// record is apart from what surrounds the handler, so that streams that wait for hours do so on a small stack.
+func (o *observer) record(c echo.Context, start time.Time) {
+	took, status := time.Since(start), c.Response().Status
+	method, route := knownMethod(c.Request().Method), c.Path()
+	if route == StreamPath && status == http.StatusOK {
+		return
+	}
+	o.durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
+	o.log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
+		slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Float64("took_ms", float64(took.Microseconds())/1000))
 }
 
 // knownMethod bounds the label: a method is any token that the caller likes.

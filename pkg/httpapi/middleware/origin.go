@@ -11,9 +11,13 @@ import (
 // Origin has audit entries say where the request came from. It stands after RequestID.
 func Origin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx := c.Request().Context()
-		from := audit.Origin{Network: ratelimit.Network(Client(c)), RequestID: requestid.From(ctx)}
-		c.SetRequest(c.Request().WithContext(audit.WithOrigin(ctx, from)))
+		setOrigin(c)
 		return next(c)
 	}
+}
+
+func setOrigin(c echo.Context) {
+	ctx := c.Request().Context()
+	from := audit.Origin{Network: ratelimit.Network(Client(c)), RequestID: requestid.From(ctx)}
+	c.SetRequest(c.Request().WithContext(audit.WithOrigin(ctx, from)))
 }

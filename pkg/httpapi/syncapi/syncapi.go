@@ -36,7 +36,7 @@ type api struct{ Config }
 
 // Mount returns a function that adds the API's routes.
 func Mount(c Config) func(*echo.Echo) {
-	a := api{c}
+	a := &api{c}
 	return func(e *echo.Echo) {
 		if c.Streams == nil {
 			return
@@ -93,7 +93,7 @@ func refusal(err error) error {
 }
 
 // authenticate returns whose device asks, and until when its token is good. Codes: PSYNC_S2101, S2103, S2104, S2105, S2106 (401).
-func (a api) authenticate(c echo.Context) (userID string, expires time.Time, err error) {
+func (a *api) authenticate(c echo.Context) (userID string, expires time.Time, err error) {
 	raw := deviceToken(c.Request())
 	if raw == "" {
 		return "", time.Time{}, errNoToken
@@ -118,24 +118,37 @@ func deviceToken(r *http.Request) string {
 
 // stream serves POST /sync/stream: a streamRequest to 200 and a stream of lines that lasts, at most, as long as the token. Codes: those of
 // authenticate, JSON_PARSE_ERROR and INVALID_FIELD (400), BODY_TOO_LARGE (413), PSYNC_S2304 (429), PSYNC_S2003 (503).
-func (a api) stream(c echo.Context) error {
-	userID, expires, err := a.authenticate(c)
+func (a *api) stream(c echo.Context) error {
+	s, in, err := a.open(c)
 	if err != nil {
 		return err
+	}
+	defer s.Close()
+	began, device := time.Now(), newWire(c)
+	return a.ended(c, device, began, s.Run(c.Request().Context(), in, device))
+}
+
+// open returns a stream for the device that asks, and what it asks for. It and ended are apart from stream, which waits on a small stack.
+func (a *api) open(c echo.Context) (*syncstream.Stream, *syncstream.Request, error) {
+	userID, expires, err := a.authenticate(c)
+	if err != nil {
+		return nil, nil, err
 	}
 	s, err := a.Streams.Open(userID)
 	if err != nil {
-		return refusal(err)
+		return nil, nil, refusal(err)
 	}
-	defer s.Close()
 	in, err := decodeStream(c)
 	if err != nil {
-		return err
+		s.Close()
+		return nil, nil, err
 	}
 	in.Expires, in.Format = expires, format(c.Request())
+	return s, &in, nil
+}
 
-	began, device := time.Now(), newWire(c)
-	why := s.Run(c.Request().Context(), in, device)
+// ended says why a stream ended: to the device where it has heard nothing yet, and to the log.
+func (a *api) ended(c echo.Context, device *wire, began time.Time, why error) error {
 	if !c.Response().Committed {
 		return refusal(why)
 	}
@@ -170,7 +183,7 @@ type checkpointRequestID struct {
 
 // stepCheckpoint serves GET /write-checkpoint2.json?client_id=: 200 {"data":{"write_checkpoint":"7"}}. Codes: those of authenticate,
 // INVALID_FIELD (400).
-func (a api) stepCheckpoint(c echo.Context) error {
+func (a *api) stepCheckpoint(c echo.Context) error {
 	httpapi.NoStore(c)
 	userID, _, err := a.authenticate(c)
 	if err != nil {
@@ -190,7 +203,7 @@ func (a api) stepCheckpoint(c echo.Context) error {
 // raiseCheckpoint serves POST /sync/checkpoint-request: {client_id, checkpoint_request_id} to 200
 // {"data":{"checkpoint_request_id":"3"}}, the highest that was asked for. Codes: those of authenticate, JSON_PARSE_ERROR, INVALID_FIELD
 // (400).
-func (a api) raiseCheckpoint(c echo.Context) error {
+func (a *api) raiseCheckpoint(c echo.Context) error {
 	httpapi.NoStore(c)
 	userID, _, err := a.authenticate(c)
 	if err != nil {
@@ -208,12 +221,12 @@ func (a api) raiseCheckpoint(c echo.Context) error {
 }
 
 // alive serves GET /probes/startup and /probes/liveness: 200 {"data":{}}.
-func (a api) alive(c echo.Context) error {
+func (a *api) alive(c echo.Context) error {
 	return httpapi.WriteJSON(c, http.StatusOK, data{struct{}{}})
 }
 
 // ready serves GET /probes/readiness: 200 {"data":{}}. Codes: PSYNC_S2003 (503) while the process drains or lacks what it needs.
-func (a api) ready(c echo.Context) error {
+func (a *api) ready(c echo.Context) error {
 	if err := a.Ready(c.Request().Context()); err != nil {
 		return errNotReady.With(err)
 	}
