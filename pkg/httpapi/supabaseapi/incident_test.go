@@ -21,10 +21,10 @@ import (
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 )
 
-// public are the routes of the accounts service, in both its APIs, that anybody may call. A route that is added to them is meant.
+// public are the routes of the accounts service, in all its APIs, that anybody may call. A route that is added to them is meant.
 var public = []string{
 	"GET /auth/v1/.well-known/jwks.json", "GET /auth/v1/health", "GET /auth/v1/settings",
-	"GET /docs", "GET /docs/*", "GET /health", "GET /openapi.json",
+	"GET /docs", "GET /docs/*", "GET /health", "GET /openapi.json", "GET /probes/liveness", "GET /probes/readiness", "GET /probes/startup",
 	"GET /v1/auth/jwks", "GET /v1/auth/oauth/google/callback", "GET /v1/auth/oauth/google/start", "GET /v1/sync/settings",
 	"POST /auth/v1/recover", "POST /auth/v1/signup", "POST /auth/v1/token",
 	"POST /v1/auth/exchange-code", "POST /v1/auth/forgot-password", "POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register",

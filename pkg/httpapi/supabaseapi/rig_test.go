@@ -21,6 +21,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
+	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/password"
 	"github.com/provisioner/provisioner/pkg/ratelimit"
@@ -28,6 +29,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/session"
 	"github.com/provisioner/provisioner/pkg/store"
+	"github.com/provisioner/provisioner/pkg/syncstream"
 	"github.com/provisioner/provisioner/pkg/token"
 )
 
@@ -88,6 +90,7 @@ func newRigWith(t testing.TB, auth ratelimit.Limit, log *slog.Logger, change fun
 	r := rig{db: db, clock: &clock{noon}, outbox: &outbox{}}
 	r.limiter = ratelimit.NewMemory(r.clock.now)
 	ring := token.NewKeystore(token.KeystoreConfig{Store: db, Sealer: sealer, Use: token.Access, TTL: time.Hour, Now: r.clock.now})
+	syncKeys := token.NewKeystore(token.KeystoreConfig{Store: db, Sealer: sealer, Use: token.PowerSync, TTL: time.Minute, Now: r.clock.now})
 	r.tokens = token.NewAccessIssuer(ring, issuer, time.Hour, r.clock.now)
 	sessions, err := session.NewKeeper(session.Config{
 		Store: db, Key: secret.New("a refresh token key of 32 bytes!"), Sliding: 30 * day, Feed: db, Now: r.clock.now,
@@ -111,6 +114,11 @@ func newRigWith(t testing.TB, auth ratelimit.Limit, log *slog.Logger, change fun
 		},
 		supabaseapi.Mount(supabaseapi.Config{
 			Accounts: r.accounts, Keys: keys, AccessKeys: ring, Limiter: r.limiter, Auth: auth, BodyLimit: bodyLimit, Version: "1.2.3", Log: log,
+		}),
+		syncapi.Mount(syncapi.Config{
+			Streams: syncstream.New(syncstream.Config{Store: db, Changes: db, Max: 1, MaxPerUser: 1, Now: r.clock.now}),
+			Tokens:  token.NewPowerSyncIssuer(syncKeys, issuer, "powersync", time.Minute, r.clock.now),
+			Ready:   func(context.Context) error { return nil }, Log: log,
 		}),
 	)
 	return r
