@@ -89,7 +89,7 @@ func disturb(t *testing.T, replicas []*process, played <-chan struct{}) {
 		case <-time.After(700 * time.Millisecond):
 		}
 		p := replicas[n%len(replicas)]
-		p.command("sync", "compact")
+		t.Log(strings.TrimSpace(p.command("sync", "compact", "--void", "1")))
 		if n%2 == 1 {
 			p.crash()
 		}
