@@ -98,7 +98,7 @@ func (d *decoder) body() error {
 		if err != nil {
 			return err
 		}
-		if unquote(name) != "batch" {
+		if nameOf(name) != "batch" {
 			err = d.dec.SkipValue()
 		} else {
 			found, err = d.batch()
@@ -156,7 +156,7 @@ func (d *decoder) element() (*element, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := unquote(raw)
+		name := nameOf(raw)
 		value, err := d.dec.ReadValue()
 		if err != nil {
 			return nil, err
@@ -289,7 +289,7 @@ func (d *decoder) columns(m *mutation, table *Table, data jsontext.Value) []give
 	_, _ = dec.ReadToken()
 	for dec.PeekKind() == jsontext.KindString {
 		raw, _ := dec.ReadValue() // all of it has been read before: it is valid
-		name := unquote(raw)
+		name := nameOf(raw)
 		value, _ := dec.ReadValue()
 		if i, known := table.column(name); known {
 			values[i] = value.Clone()

@@ -153,12 +153,15 @@ func appendMembers(b []byte, members []named) []byte {
 }
 
 // unquote returns what a JSON string holds, valid UTF-8 without NUL.
-func unquote(raw jsontext.Value) string {
+func unquote(raw jsontext.Value) string { return strings.ReplaceAll(nameOf(raw), "\x00", "") }
+
+// nameOf returns what a JSON string holds, valid UTF-8: a name with a NUL is another than without.
+func nameOf(raw jsontext.Value) string {
 	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
 		return string(raw[1 : len(raw)-1])
 	}
 	b, _ := jsontext.AppendUnquote(nil, []byte(raw)) // it fails on invalid UTF-8 only, which it replaces
-	return strings.ReplaceAll(string(b), "\x00", "")
+	return string(b)
 }
 
 // appendJSONText quotes a string as Postgres does: escape_json leaves all but quotes, backslashes and control characters alone.

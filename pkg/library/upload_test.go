@@ -275,7 +275,7 @@ func TestARepeatedRejectionIsKeptOnce(t *testing.T) {
 func TestWhatIsNoUpload(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": ``, "no JSON": `batch`, "null": `null`, "a list": `[]`, "a string": `"{}"`, "no batch": `{}`, "batch is null": `{"batch":null}`,
-		"batch is an object": `{"batch":{}}`, "batch in capitals": `{"BATCH":[]}`, "half an object": `{"batch":[]`, "half a list": `{"batch":[{}`,
+		"batch is an object": `{"batch":{}}`, "batch in capitals": `{"BATCH":[]}`, "batch with a NUL": `{"batch\u0000":[]}`, "half an object": `{"batch":[]`, "half a list": `{"batch":[{}`,
 		"half an element": `{"batch":[{"op":`, "something after it": `{"batch":[]} x`, "two objects": `{"batch":[]}{}`, "a comma too many": `{"batch":[],}`,
 		"a byte order mark": "\ufeff" + `{"batch":[]}`, "the last batch is none": `{"batch":[],"batch":1}`, "a raw NUL": "{\"batch\":[\"\x00\"]}",
 		"no end of lists": `{"batch":` + strings.Repeat("[", 100_000), "no value": `{"batch":[{"op":}]}`, "no colon": `{"batch" []}`, "a name that is none": `{1:[]}`,
