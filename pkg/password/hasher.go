@@ -8,7 +8,6 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/footprint"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -147,7 +147,7 @@ func (h *Hasher) release(cost int64) {
 }
 
 func (h *Hasher) giveBack() {
-	debug.FreeOSMemory()
+	footprint.Shrink()
 
 	h.mu.Lock()
 	defer h.mu.Unlock()
