@@ -120,13 +120,18 @@ func printLetters(ctx context.Context, c *cobra.Command, db *store.DB, l library
 	return w.Flush()
 }
 
-// findLetter returns a dead letter with its body, whoever's.
-func findLetter(ctx context.Context, db *store.DB, id string) (library.DeadLetter, error) {
-	l, err := db.DeadLetter(ctx, "", id)
-	if errors.Is(err, library.ErrNotFound) {
-		return library.DeadLetter{}, fmt.Errorf("no dead letter %q: see provisioner sync dead-letters list", id)
-	}
-	return l, err
+// withLetter runs work on a dead letter with its body, whoever's.
+func withLetter(c *cobra.Command, id string, work func(ctx context.Context, db *store.DB, l library.DeadLetter) error) error {
+	return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
+		l, err := db.DeadLetter(ctx, "", id)
+		if errors.Is(err, library.ErrNotFound) {
+			return fmt.Errorf("no dead letter %q: see provisioner sync dead-letters list", id)
+		}
+		if err != nil {
+			return err
+		}
+		return work(ctx, db, l)
+	})
 }
 
 func newDeadLettersShow() *cobra.Command {
@@ -136,11 +141,7 @@ func newDeadLettersShow() *cobra.Command {
 		Example: "  provisioner sync dead-letters show 0f8b2f6e-1c55-4c12-8f0a-9c7d4be0a5d1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
-				l, err := findLetter(ctx, db, args[0])
-				if err != nil {
-					return err
-				}
+			return withLetter(c, args[0], func(_ context.Context, _ *store.DB, l library.DeadLetter) error {
 				record := newLetterRecord(l)
 				record.Body = l.Content()
 				return printJSON(c, record)
@@ -158,11 +159,7 @@ rejected again. What it says goes over what the user has done to the same column
 		Example: "  provisioner sync dead-letters replay 0f8b2f6e-1c55-4c12-8f0a-9c7d4be0a5d1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
-				l, err := findLetter(ctx, db, args[0])
-				if err != nil {
-					return err
-				}
+			return withLetter(c, args[0], func(ctx context.Context, db *store.DB, l library.DeadLetter) error {
 				return replayLetter(ctx, c, db, l)
 			})
 		},
@@ -195,15 +192,11 @@ func newDeadLettersDrop() *cobra.Command {
 			if !sure {
 				return &usageError{errors.New("this erases what a device sent, for good: add --yes")}
 			}
-			return withStore(c, func(ctx context.Context, db *store.DB, _ *config.Config) error {
-				l, err := findLetter(ctx, db, args[0])
-				if err != nil {
-					return err
-				}
+			return withLetter(c, args[0], func(ctx context.Context, db *store.DB, l library.DeadLetter) error {
 				if err := db.DropDeadLetter(ctx, l.ID, audit.New(ctx, time.Now().UTC(), audit.DeadLetterDropped, "")); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(c.OutOrStdout(), "%s is dropped\n", l.ID)
+				_, err := fmt.Fprintf(c.OutOrStdout(), "%s is dropped\n", l.ID)
 				return err
 			})
 		},
