@@ -58,11 +58,11 @@ func testUses(t *testing.T, s *apikey.Service, n *noting) {
 	go func() { done <- s.Run(ctx) }()
 
 	one := verify(prefix + digits)
-	time.Sleep(time.Second)
+	time.Sleep(time.Second) // fake time
 	later := time.Now().UTC()
 	verify(prefix + digits)
 	other := verify(prefix + digits[32:] + digits[:32])
-	time.Sleep(time.Minute)
+	time.Sleep(time.Minute) // fake time
 	synctest.Wait()
 	last := time.Now().UTC()
 	verify(prefix + digits)

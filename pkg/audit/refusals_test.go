@@ -159,7 +159,7 @@ func TestRunWritesEverySecondAndAtTheEnd(t *testing.T) {
 		go func() { done <- r.Run(ctx) }()
 
 		r.Add(audit.Entry{At: noon, Kind: audit.SignInRefused, Count: 1})
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // fake time
 		synctest.Wait()
 		if n := s.counts()[audit.SignInRefused]; n != 1 {
 			t.Errorf("after a second %d are written", n)

@@ -49,7 +49,7 @@ func (r *rig) outbox() *mail.Outbox {
 
 // pass lets time pass in a synctest bubble, and all happen that then happens.
 func pass(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d) // fake time
 	synctest.Wait()
 }
 

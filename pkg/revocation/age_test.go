@@ -27,12 +27,12 @@ func TestMaxAge(t *testing.T) {
 		}
 
 		get()
-		time.Sleep(MaxAge - time.Second)
+		time.Sleep(MaxAge - time.Second) // fake time
 		get()
 		if loads != 1 {
 			t.Errorf("%d loads within MaxAge", loads)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Second) // fake time
 		get()
 		if loads != 2 {
 			t.Errorf("%d loads: a notice that was lost is never made up for", loads)

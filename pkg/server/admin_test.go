@@ -70,7 +70,7 @@ func TestReadiness(t *testing.T) {
 
 		down = nil
 		r.checks = r.checks[:1]
-		time.Sleep(checkedFor)
+		time.Sleep(checkedFor) // fake time
 		if status, body := ask(r, "GET", "/readyz"); status != 200 || body != `{"status":"ok"}` {
 			t.Errorf("/readyz after recovery = %d %s", status, body)
 		}

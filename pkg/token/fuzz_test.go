@@ -14,12 +14,11 @@ func FuzzAccessToken(f *testing.F) {
 	now := noon
 	a, _ := newIssuer(f, mustEC(f, elliptic.P256()), &now)
 	good := mustIssue(f, a)
-	header, rest, _ := strings.Cut(good, ".")
-	payload, _, _ := strings.Cut(rest, ".")
-	signed := header + "." + payload + "."
+	signed := good[:strings.LastIndex(good, ".")]
+	_, unsigned, _ := strings.Cut(good, ".") // but for its header
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	for _, seed := range []string{
-		good, good[:len(good)-1], good + ".", " " + good, strings.ToUpper(good), signed, none + "." + rest, "", "..", "a.b.c",
+		good, good[:len(good)-1], good + ".", " " + good, strings.ToUpper(good), signed + ".", none + "." + unsigned, "", "..", "a.b.c",
 		strings.Repeat(".", token.MaxLen), "Bearer " + good, good + "\n", strings.ReplaceAll(good, ".", ".."),
 	} {
 		f.Add(seed)
@@ -32,7 +31,7 @@ func FuzzAccessToken(f *testing.F) {
 			}
 			return
 		}
-		if got != alice || !strings.HasPrefix(raw, signed) {
+		if got != alice || raw[:strings.LastIndex(raw, ".")] != signed {
 			t.Errorf("Verify(%q) = %+v", raw, got)
 		}
 	})

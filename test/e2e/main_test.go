@@ -33,8 +33,7 @@ var program = sync.OnceValues(func() (*built, error) {
 		return nil, err
 	}
 	b := &built{dir: dir, path: filepath.Join(dir.Path, "provisioner")}
-	build := exec.Command("go", "build", "-trimpath", "-o", b.path, "github.com/provisioner/provisioner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
+	build := exec.Command("go", "build", "-o", b.path, "github.com/provisioner/provisioner")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}

@@ -186,3 +186,18 @@ func readAll(t *testing.T, body io.Reader) string {
 	must(t, err)
 	return string(out)
 }
+
+// eventually returns when what has come about, and ends the test if that takes too long.
+func eventually(t *testing.T, what string, hasCome func() bool) {
+	t.Helper()
+	const patience = 10 * time.Second
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(patience); !hasCome(); {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("not within %v: %s", patience, what)
+		}
+	}
+}

@@ -165,9 +165,7 @@ func TestTooManyStreams(t *testing.T) {
 		t.Errorf("%d %s", second.StatusCode, got)
 	}
 	_ = first.Body.Close()
-	for r.streams.Counts().Open > 0 { // the server sees that the device has gone
-		time.Sleep(time.Millisecond)
-	}
+	eventually(t, "the server sees that the device has gone", func() bool { return r.streams.Counts().Open == 0 })
 	if third := r.open(t, s, nil, "{}"); third.StatusCode != http.StatusOK {
 		t.Errorf("after the first has ended: %d", third.StatusCode)
 	}
