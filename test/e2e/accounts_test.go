@@ -11,15 +11,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestAccountsExchange is what the shipped app says to papyrus from the first start to the sign-out, and what it hears, byte for
 // byte but for what is never the same twice.
 func TestAccountsExchange(t *testing.T) {
 	const publicURL = "https://accounts.example.com"
-	p := start(t, "papyrus", settings{"PUBLIC_BASE_URL": publicURL})
-	papyrus := p.url("papyrus")
-	r := &reader{t: t, email: "reader@example.com", password: newSecret("password")}
+	p := start(t, "papyrus", program.Settings{"PUBLIC_BASE_URL": publicURL})
+	papyrus := p.URL("papyrus")
+	r := &reader{t: t, email: "reader@example.com", password: record.NewSecret("password")}
 	send := func(method, path, body string) answer {
 		t.Helper()
 		if r.accessToken == "" {
@@ -96,7 +99,7 @@ func isExactly(t *testing.T, step string, a answer, status int, body string) {
 // isPowerSyncToken verifies a token as a PowerSync Service does: by the published keys and nothing else.
 func isPowerSyncToken(t *testing.T, token, jwks string, want jwt.MapClaims) {
 	t.Helper()
-	run.keep("PowerSync token", token)
+	record.Keep("PowerSync token", token)
 	var keys jose.JSONWebKeySet
 	if err := json.Unmarshal([]byte(jwks), &keys); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/smtp"
 )
 
@@ -27,10 +29,10 @@ type auditEntry struct {
 }
 
 // auditOf returns the entries of p's database, the oldest first. What the command prints is on the record.
-func auditOf(t *testing.T, p *process, args ...string) []auditEntry {
+func auditOf(t *testing.T, p *program.Process, args ...string) []auditEntry {
 	t.Helper()
-	out := p.command(append([]string{"audit", "list", "--json", "--limit", "0"}, args...)...)
-	run.see("audit list in "+t.Name(), out)
+	out := p.Run(append([]string{"audit", "list", "--json", "--limit", "0"}, args...)...)
+	record.See("audit list in "+t.Name(), out)
 	var entries []auditEntry
 	for line := range strings.Lines(out) {
 		var e auditEntry
@@ -47,13 +49,13 @@ func auditOf(t *testing.T, p *process, args ...string) []auditEntry {
 func TestAudit(t *testing.T) {
 	server := smtp.Start(t)
 	p := start(t, "papyrus", mailing(server))
-	papyrus := p.url("papyrus")
+	papyrus := p.URL("papyrus")
 	r := register(t, papyrus)
 	succeed(t, mustPost(t, papyrus+"/v1/auth/verify-email", fmt.Sprintf(`{"token":%q}`, tokenIn(t, server.Await(1)[0], r, "verify-email"))), http.StatusOK)
 	second := r.elsewhere(papyrus)
 	r.newKey(papyrus)
 	rotated := r.call(http.MethodPost, papyrus+"/v1/keys/"+r.keyID(papyrus)+"/rotate", "")
-	run.keep("API key", rotated.member("token"))
+	record.Keep("API key", rotated.member("token"))
 	succeed(t, r.call(http.MethodDelete, papyrus+"/v1/keys/"+rotated.member("key_id"), ""), http.StatusNoContent)
 	succeed(t, second.call(http.MethodPost, papyrus+"/v1/auth/logout", ""), http.StatusNoContent)
 
@@ -66,14 +68,14 @@ func TestAudit(t *testing.T) {
 		t.Errorf("a refresh token used before: %v", a)
 	}
 
-	password := newSecret("password")
+	password := record.NewSecret("password")
 	change := fmt.Sprintf(`{"current_password":%q,"new_password":%q}`, r.password, password)
 	succeed(t, r.call(http.MethodPost, papyrus+"/v1/users/me/change-password", change), http.StatusOK)
 	succeed(t, mustPost(t, papyrus+"/v1/auth/forgot-password", fmt.Sprintf(`{"email":%q}`, r.email)), http.StatusOK)
 	reset := fmt.Sprintf(`{"token":%q,"password":%q}`, tokenIn(t, server.Await(2)[1], r, "reset-password"), r.password)
 	succeed(t, mustPost(t, papyrus+"/v1/auth/reset-password", reset), http.StatusOK)
-	p.command("user", "disable", r.userID)
-	p.command("user", "enable", r.userID)
+	p.Run("user", "disable", r.userID)
+	p.Run("user", "enable", r.userID)
 	r = r.elsewhere(papyrus)
 	succeed(t, r.call(http.MethodDelete, papyrus+"/v1/users/me", fmt.Sprintf(`{"password":%q}`, r.password)), http.StatusNoContent)
 
@@ -99,12 +101,12 @@ func TestAudit(t *testing.T) {
 func TestAuditOfAFlood(t *testing.T) {
 	const attempts, mostMinutes = 200, 3
 	p := start(t, "papyrus", nil)
-	r := register(t, p.url("papyrus"))
-	r.password = newSecret("wrong password")
+	r := register(t, p.URL("papyrus"))
+	r.password = record.NewSecret("wrong password")
 	bodies := []string{r.credentials(), (&reader{email: "nobody@example.com", password: r.password}).credentials()}
 	var refused [2]atomic.Int64
 	each(attempts, 2, func(i int) {
-		a := mustPost(t, p.url("papyrus")+"/v1/auth/login", bodies[i%2])
+		a := mustPost(t, p.URL("papyrus")+"/v1/auth/login", bodies[i%2])
 		switch {
 		case nested(a) == "401 UNAUTHORIZED":
 			refused[i%2].Add(1)
@@ -116,7 +118,7 @@ func TestAuditOfAFlood(t *testing.T) {
 		t.Fatal("nothing was refused")
 	}
 
-	p.stop(terminate) // the refusals of the last second are written
+	p.Stop(terminate) // the refusals of the last second are written
 	entries := auditOf(t, p, "--kind", "signin.refused")
 	var told [2]int64
 	for _, e := range entries {

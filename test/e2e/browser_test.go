@@ -10,6 +10,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/browser"
 	oidctest "github.com/provisioner/provisioner/test/oidc"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 //go:embed app.html
@@ -75,7 +76,7 @@ func TestBrowserSignsIn(t *testing.T) {
 func TestBrowserLinksAnIdentity(t *testing.T) {
 	in, app := withWebApp(t)
 	chromium := browser.Start(t)
-	owner := &reader{t: t, email: oidctest.Reader.Email, password: newSecret("password")}
+	owner := &reader{t: t, email: oidctest.Reader.Email, password: record.NewSecret("password")}
 	owner.take(in.post("/v1/auth/register", owner.registration(), nil), http.StatusCreated)
 
 	tooEarly := chromium.NewProfile()

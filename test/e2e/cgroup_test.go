@@ -3,13 +3,12 @@ package e2e_test
 import (
 	"crypto/rand"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/provisioner/provisioner/test/daemon"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // cgroup is a control group that limits the memory of what runs in it, as a container does.
@@ -50,21 +49,10 @@ func newCgroup(t testing.TB, limit int) (cgroup, bool) {
 	return cgroup{}, false
 }
 
-// startIn starts p in the group, and returns when it is ready.
-func (p *process) startIn(g cgroup) {
-	p.t.Helper()
-	serve := command(p.t, p.dir, p.env, "serve", p.service)
-	p.cmd = exec.Command("/bin/sh", append([]string{"-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}, serve.Args...)...)
-	p.cmd.Dir, p.cmd.Env = serve.Dir, serve.Env
-	running, err := daemon.Start(p.cmd)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.running = running
-	if err := p.running.Await(p.ready); err != nil {
-		p.t.Fatal(err)
-	}
-	p.keepGenerated()
+// run starts p in the group, and returns when it is ready.
+func (g cgroup) run(p *program.Process) {
+	p.Under = []string{"/bin/sh", "-c", `echo $$ > "$0" && exec "$@"`, filepath.Join(g.dir, "cgroup.procs")}
+	p.Start()
 }
 
 // check tells how much memory the group used at most, and that nothing in it was killed for want of memory.
@@ -91,20 +79,4 @@ func (g cgroup) number(t testing.TB, file, name string) int {
 	}
 	t.Fatalf("%s has no number %s:\n%s", file, name, text)
 	return 0
-}
-
-// peakKB returns how much memory of the process was resident at most, in KiB, as Linux counts it.
-func (p *process) peakKB() float64 {
-	p.t.Helper()
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	text, _, _ := strings.Cut(rest, "kB")
-	kb, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return kb
 }

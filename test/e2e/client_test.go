@@ -16,10 +16,9 @@ import (
 	"sync"
 	"testing"
 	"time"
-)
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+	"github.com/provisioner/provisioner/test/record"
+)
 
 var (
 	network = &http.Transport{MaxIdleConnsPerHost: 256}
@@ -90,7 +89,7 @@ func call(method, url, body string, header ...string) (answer, error) {
 		return answer{}, err
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		run.see(fmt.Sprintf("the %d of %s %s", resp.StatusCode, method, r.URL.Path), string(text))
+		record.See(fmt.Sprintf("the %d of %s %s", resp.StatusCode, method, r.URL.Path), string(text))
 	}
 	return answer{resp.StatusCode, resp.Header, string(text)}, nil
 }
@@ -132,26 +131,6 @@ func each(n, goroutines int, do func(i int)) {
 	all.Wait()
 }
 
-// eventually polls until condition holds.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	timeout := time.After(patience)
-	for !condition() {
-		select {
-		case <-timeout:
-			t.Fatalf("not so after %v: %s", patience, what)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-}
-
-// newSecret returns a random text of 52 characters that is on the record.
-func newSecret(what string) string {
-	text := rand.Text() + rand.Text()
-	run.keep(what, text)
-	return text
-}
-
 // event returns the body of an event that differs from all others with another n.
 func event(n int) string {
 	return `{"userId":"reader","action":"page_turned","sentAt":"2026-03-20T10:15:30.000Z","n":` + strconv.Itoa(n) + `}`
@@ -169,7 +148,7 @@ func sign(keyID, secret, body string) signed {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(timestamp + "." + body))
 	signature := hex.EncodeToString(mac.Sum(nil))
-	run.keep("signature", signature)
+	record.Keep("signature", signature)
 	return signed{body, []string{"X-Timestamp", timestamp, "X-Signature", signature, "X-Key-Id", keyID}}
 }
 
@@ -188,16 +167,16 @@ type user struct{ email, password, jwt, refreshToken string }
 // signUp makes an account by way of a sender, ours or another.
 func signUp(t testing.TB, sender string) user {
 	t.Helper()
-	u := user{email: strings.ToLower(rand.Text()) + "@example.com", password: newSecret("password")}
-	run.keep("e-mail address", u.email)
+	u := user{email: strings.ToLower(rand.Text()) + "@example.com", password: record.NewSecret("password")}
+	record.Keep("e-mail address", u.email)
 	a := mustPost(t, sender+"/signup", u.credentials())
 	if a.status != http.StatusCreated {
 		t.Fatalf("sign-up: %v", a)
 	}
 	u.jwt, u.refreshToken = a.member("jwt"), a.member("refreshToken")
-	run.keep("jwt", u.jwt)
+	record.Keep("jwt", u.jwt)
 	if u.refreshToken != "" {
-		run.keep("refresh token", u.refreshToken)
+		record.Keep("refresh token", u.refreshToken)
 	}
 	return u
 }
@@ -218,6 +197,6 @@ func keepToken(t testing.TB, a answer) string {
 	if a.status != http.StatusOK || len(token) < 64 {
 		t.Fatalf("no API key: %v", a)
 	}
-	run.keep("API key", token)
+	record.Keep("API key", token)
 	return token
 }

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // reads the database beside the services
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestOneKeyPerIntent has 1,000 clients ask for the same key at once, and keeps killing the receiver meanwhile: first at
@@ -31,18 +34,18 @@ func TestOneKeyPerIntent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			const clients, kills = 1000, 3
 			worst := newGate("/api-keys-create", tt.keyIsMade)
-			in := install(t, keyring("k1"), worst.between(t), keepSignatures(t))
-			request := signUp(t, in.sender.url("sender")).keyRequest("laptop")
+			in := install(t, program.Keyring("k1"), worst.between(t), keepSignatures(t))
+			request := signUp(t, in.sender.URL("sender")).keyRequest("laptop")
 			began := time.Now()
-			asking := ask(t, clients, in.sender.url("sender"), request, tt.header)
+			asking := ask(t, clients, in.sender.URL("sender"), request, tt.header)
 
 			<-worst.reached
-			in.receiver.kill()
+			in.receiver.Kill()
 			close(worst.opened)
-			in.receiver.start()
+			in.receiver.Start()
 			for kill := range int64(kills) {
-				eventually(t, "clients get on", func() bool { return asking.successes.Load() >= 1+kill*clients/(kills+1) })
-				in.receiver.crash()
+				program.Eventually(t, "clients get on", func() bool { return asking.successes.Load() >= 1+kill*clients/(kills+1) })
+				in.receiver.Crash()
 			}
 			asking.all.Wait()
 			t.Logf("%d clients, %d tries, %d kills, %v", clients, asking.tries.Load(), kills+1, time.Since(began).Round(time.Millisecond))
@@ -51,8 +54,8 @@ func TestOneKeyPerIntent(t *testing.T) {
 				t.Errorf("%d different answers, want one token", len(asking.tokens.seen))
 			}
 			for token := range asking.tokens.seen {
-				run.keep("API key", token)
-				if a := verifyKey(t, in.papyrus.url("papyrus"), token); a.status != http.StatusOK {
+				record.Keep("API key", token)
+				if a := verifyKey(t, in.papyrus.URL("papyrus"), token); a.status != http.StatusOK {
 					t.Errorf("verify the key: %v", a)
 				}
 			}
@@ -151,9 +154,9 @@ func (c *counter) add(text string) {
 }
 
 // rows counts the rows of a table of p's SQLite database.
-func rows(t *testing.T, p *process, table string) int {
+func rows(t *testing.T, p *program.Process, table string) int {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+p.env["DATA_DIR"]+"/provisioner.db?mode=ro")
+	db, err := sql.Open("sqlite", "file:"+p.Env["DATA_DIR"]+"/provisioner.db?mode=ro")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,9 +171,9 @@ func rows(t *testing.T, p *process, table string) int {
 // TestAcknowledgedEventsAreKept has 50 clients report 10,000 events while the receiver is killed five times.
 func TestAcknowledgedEventsAreKept(t *testing.T) {
 	const events, clients, kills = 10_000, 50, 5
-	s := keyring("k1").with(withoutIdentity())
+	s := program.Keyring("k1").With(program.WithoutIdentity())
 	receiver := start(t, "receiver", s)
-	sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver.url("receiver")}))
+	sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver.URL("receiver")}))
 
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
@@ -180,7 +183,7 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 	go func() {
 		defer close(done)
 		each(events, clients, func(i int) {
-			a, n, err := postUntilOK(ctx, sender.url("sender")+"/send", event(i))
+			a, n, err := postUntilOK(ctx, sender.URL("sender")+"/send", event(i))
 			tries.Add(int64(n))
 			if err != nil || a.body != `{"ok":true,"received":`+event(i)+`}` {
 				t.Errorf("event %d: %v, %v", i, a, err)
@@ -190,8 +193,8 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 		})
 	}()
 	for kill := range int64(kills) {
-		eventually(t, "events are acknowledged", func() bool { return acknowledged.Load() > (kill+1)*events/(kills+1) })
-		receiver.crash()
+		program.Eventually(t, "events are acknowledged", func() bool { return acknowledged.Load() > (kill+1)*events/(kills+1) })
+		receiver.Crash()
 	}
 	<-done
 	took := time.Since(began)
@@ -210,10 +213,10 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 }
 
 // exported returns how often each body is in the export of p's events.
-func exported(t *testing.T, p *process) map[string]int {
+func exported(t *testing.T, p *program.Process) map[string]int {
 	t.Helper()
 	var bodies counter
-	for line := range strings.Lines(p.command("events", "export")) {
+	for line := range strings.Lines(p.Run("events", "export")) {
 		_, rest, ok := strings.Cut(line, `"body":`)
 		body, closed := strings.CutSuffix(strings.TrimSpace(rest), "}")
 		if !ok || !closed {
@@ -230,7 +233,7 @@ func TestReplaysAreRefused(t *testing.T) {
 	s, receivers := receiversOnPostgres(t, newPostgres(t).NewDatabase())
 	all := make([]signed, requests)
 	for i := range all {
-		all[i] = sign("k1", s.key("k1"), event(i))
+		all[i] = sign("k1", s.Key("k1"), event(i))
 	}
 
 	began := time.Now()
@@ -239,7 +242,7 @@ func TestReplaysAreRefused(t *testing.T) {
 		var pair sync.WaitGroup
 		var seen [2]string
 		for n, receiver := range receivers {
-			pair.Go(func() { seen[n] = outcome(all[i].post(receiver.url("receiver"))) })
+			pair.Go(func() { seen[n] = outcome(all[i].post(receiver.URL("receiver"))) })
 		}
 		pair.Wait()
 		slices.Sort(seen[:])
@@ -251,12 +254,12 @@ func TestReplaysAreRefused(t *testing.T) {
 		t.Errorf("%d requests passed exactly once, want %d: %v", n, requests, outcomes.seen)
 	}
 
-	receivers[0].crash()
-	receivers[1].stop(terminate)
-	receivers[1].start()
+	receivers[0].Crash()
+	receivers[1].Stop(terminate)
+	receivers[1].Start()
 	var later counter
 	each(requests, 2*pairs, func(i int) {
-		later.add(outcome(all[i].post(receivers[i%2].url("receiver"))))
+		later.add(outcome(all[i].post(receivers[i%2].URL("receiver"))))
 	})
 	if n := later.seen["409 REPLAY_DETECTED"]; n != requests {
 		t.Errorf("%d requests were refused after a restart, want %d: %v", n, requests, later.seen)

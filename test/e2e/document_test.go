@@ -3,11 +3,13 @@ package e2e_test
 import (
 	"net/http"
 	"sync"
+	"testing"
 
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/receiver"
 	"github.com/provisioner/provisioner/pkg/httpapi/sender"
 	"github.com/provisioner/provisioner/test/openapi"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 var documents = map[string][]byte{"sender": sender.Document, "receiver": receiver.Document, "papyrus": papyrus.Document}
@@ -15,16 +17,27 @@ var documents = map[string][]byte{"sender": sender.Document, "receiver": receive
 // validators hold the exchanges with services that run to their documents, by the services' addresses.
 var validators sync.Map
 
-// validate has the exchanges with p checked until its test ends.
-func (p *process) validate() {
+// newProcess prepares a service whose exchanges are checked until t ends, see [program.New].
+func newProcess(t testing.TB, service string, s program.Settings) *program.Process {
+	t.Helper()
+	p := program.New(t, service, s)
 	for service, document := range documents {
-		if p.service != service && p.service != "all" {
+		if p.Service != service && p.Service != "all" {
 			continue
 		}
-		addr := p.addr(service)
-		validators.Store(addr, openapi.NewValidator(p.t, document))
-		p.t.Cleanup(func() { validators.Delete(addr) })
+		addr := p.Addr(service)
+		validators.Store(addr, openapi.NewValidator(t, document))
+		t.Cleanup(func() { validators.Delete(addr) })
 	}
+	return p
+}
+
+// start runs such a service until t ends, and returns when it is ready.
+func start(t testing.TB, service string, s program.Settings) *program.Process {
+	t.Helper()
+	p := newProcess(t, service, s)
+	p.Start()
+	return p
 }
 
 // validated is a transport that checks exchanges with services that have a document.

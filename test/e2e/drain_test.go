@@ -11,6 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestServeAllDrains ends a process under load, with 50 requests in it whose bodies come only afterwards.
@@ -26,18 +29,18 @@ func TestServeAllDrains(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			const held = 50
-			p := start(t, "all", settings{"DRAIN_DELAY": tt.delay})
-			clients := startLoad(t, p.url("sender"))
+			p := start(t, "all", program.Settings{"DRAIN_DELAY": tt.delay})
+			clients := startLoad(t, p.URL("sender"))
 			clients.turn()
 			waiting := make([]*heldRequest, held)
 			for i := range waiting {
-				waiting[i] = hold(t, p.addr("sender"), event(-1-i))
+				waiting[i] = hold(t, p.Addr("sender"), event(-1-i))
 			}
 
-			p.signal(tt.sig)
+			p.Signal(tt.sig)
 			// The clients go on: what gets no answer from now on came too late.
-			eventually(t, "nobody listens", func() bool {
-				conn, err := net.Dial("tcp", p.addr("sender"))
+			program.Eventually(t, "nobody listens", func() bool {
+				conn, err := net.Dial("tcp", p.Addr("sender"))
 				if err == nil {
 					_ = conn.Close()
 				}
@@ -49,12 +52,12 @@ func TestServeAllDrains(t *testing.T) {
 					t.Errorf("a request that was under way: %v", a)
 				}
 			}
-			if code := p.stop(syscall.Signal(0)); code != 0 { // signal 0 does nothing: it has ended by itself
+			if code := p.Stop(syscall.Signal(0)); code != 0 { // signal 0 does nothing: it has ended by itself
 				t.Errorf("exit code %d", code)
 			}
 
-			p.env["DRAIN_DELAY"] = "0s"
-			p.start()
+			p.Env["DRAIN_DELAY"] = "0s"
+			p.Start()
 			acknowledged, failures := clients.end()
 			for _, f := range failures {
 				if f != "no answer" {
@@ -116,7 +119,7 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(program.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -134,24 +137,24 @@ func readAnswer(t *testing.T, in *bufio.Reader) answer {
 		t.Fatal(err)
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
-		run.see(fmt.Sprintf("a %d in %s", resp.StatusCode, t.Name()), string(body))
+		record.See(fmt.Sprintf("a %d in %s", resp.StatusCode, t.Name()), string(body))
 	}
 	return answer{resp.StatusCode, resp.Header, string(body)}
 }
 
 // TestDrainDelayLosesNothing ends a sender whose clients go elsewhere when it is no longer ready, as a load balancer's do.
 func TestDrainDelayLosesNothing(t *testing.T) {
-	s := keyring("k1").with(withoutIdentity())
+	s := program.Keyring("k1").With(program.WithoutIdentity())
 	receiver := start(t, "receiver", s)
-	sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver.url("receiver"), "DRAIN_DELAY": "1s"}))
-	clients := startLoad(t, sender.url("sender"))
+	sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver.URL("receiver"), "DRAIN_DELAY": "1s"}))
+	clients := startLoad(t, sender.URL("sender"))
 	clients.turn()
 
-	sender.signal(terminate)
-	eventually(t, "readiness fails", func() bool { return sender.ready() != nil })
+	sender.Signal(terminate)
+	program.Eventually(t, "readiness fails", func() bool { return sender.Ready() != nil })
 	clients.turn() // requests that begin while it drains are answered too
 	acknowledged, failures := clients.end()
-	if code := sender.stop(syscall.Signal(0)); code != 0 {
+	if code := sender.Stop(syscall.Signal(0)); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if len(failures) > 0 {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // TestFloodOfSignIns has 1,000 connections sign in without a pause at a papyrus with 256 MiB and no rate limit. It is not killed; who
@@ -23,15 +25,15 @@ func TestFloodOfSignIns(t *testing.T) {
 		healthyPromise, unhealthyBeyond = 50 * time.Millisecond, 2 * time.Second
 	)
 	group, confined := newCgroup(t, memory)
-	p := newProcess(t, "papyrus", settings{"LOG_LEVEL": "info"})
+	p := newProcess(t, "papyrus", program.Settings{"LOG_LEVEL": "info"})
 	if confined {
-		p.startIn(group)
+		group.run(p)
 	} else {
-		p.env["GOMEMLIMIT"] = strconv.Itoa(memory / 10 * 9)
-		p.start()
+		p.Env["GOMEMLIMIT"] = strconv.Itoa(memory / 10 * 9)
+		p.Start()
 	}
-	f := &flood{addr: p.addr("papyrus")}
-	f.last(took, connections, register(t, p.url("papyrus")).credentials())
+	f := &flood{addr: p.Addr("papyrus")}
+	f.last(took, connections, register(t, p.URL("papyrus")).credentials())
 
 	t.Logf("from %d connections %d sign-ins a second, p50 %v, p99 %v (promised: %v), and %d refusals a second, p99 %v", connections,
 		len(f.admitted)/int(took.Seconds()), percentile(f.admitted, 50), percentile(f.admitted, 99), admittedPromise,
@@ -47,15 +49,15 @@ func TestFloodOfSignIns(t *testing.T) {
 	if p99 := percentile(f.healthy, 99); p99 > unhealthyBeyond || len(f.healthy) == 0 {
 		t.Errorf("%d answers of /health, p99 %v, want %v", len(f.healthy), p99, unhealthyBeyond)
 	}
-	if err := p.ready(); err != nil {
+	if err := p.Ready(); err != nil {
 		t.Errorf("after the flood: %v", err)
 	}
 	if confined {
 		group.check(t)
 		return
 	}
-	t.Logf("%.0f MiB resident at most, under GOMEMLIMIT alone: no control group can be made here", p.peakKB()/1024)
-	if peak := p.peakKB(); peak > memory>>10 {
+	t.Logf("%.0f MiB resident at most, under GOMEMLIMIT alone: no control group can be made here", p.Memory("VmHWM")/1024)
+	if peak := p.Memory("VmHWM"); peak > memory>>10 {
 		t.Errorf("%.0f KiB resident at most, want %d", peak, memory>>10)
 	}
 }
@@ -140,7 +142,7 @@ func (f *flood) repeat(route, body string, pause time.Duration, heard func(a ans
 }
 
 func roundTrip(conn net.Conn, in *bufio.Reader, request string) (answer, error) {
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(program.Patience)); err != nil {
 		return answer{}, err
 	}
 	if _, err := io.WriteString(conn, request); err != nil {

@@ -1,47 +1,19 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"path/filepath"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
-// keyring returns the settings of a ring with the ids, each under a new secret, that signs with the first.
-func keyring(ids ...string) settings {
-	keys := map[string]string{}
-	for _, id := range ids {
-		keys[id] = newSecret("signing secret")
-	}
-	text, err := json.Marshal(keys)
-	if err != nil {
-		panic(err)
-	}
-	return settings{"SIGNING_KEYS": string(text), "ACTIVE_KEY_ID": ids[0]}
-}
-
-// key returns the secret of a key in the ring.
-func (s settings) key(id string) string {
-	var keys map[string]string
-	if err := json.Unmarshal([]byte(s["SIGNING_KEYS"]), &keys); err != nil {
-		panic(err)
-	}
-	return keys[id]
-}
-
-// nowhere is an address that refuses connections: port 1 is nobody's.
-const nowhere = "http://127.0.0.1:1"
-
-// withoutIdentity are settings for services that never ask an identity provider.
-func withoutIdentity() settings {
-	return settings{"SUPABASE_URL": nowhere, "SUPABASE_ANON_KEY": newSecret("anon key")}
-}
-
 // installation is the three services in three processes that share a data directory.
-type installation struct{ papyrus, receiver, sender *process }
+type installation struct{ papyrus, receiver, sender *program.Process }
 
 // between says what stands between two services: it is given the base URL of one, and returns the one to call in its place.
 type between func(url string) string
@@ -49,15 +21,15 @@ type between func(url string) string
 func direct(url string) string { return url }
 
 // install starts an installation. The receiver calls papyrus, and the sender the receiver, through what is between them.
-func install(t testing.TB, s settings, toPapyrus, toReceiver between) installation {
+func install(t testing.TB, s program.Settings, toPapyrus, toReceiver between) installation {
 	t.Helper()
-	s = settings{"DATA_DIR": filepath.Join(t.TempDir(), "data"), "SUPABASE_ANON_KEY": newSecret("anon key")}.with(s)
+	s = program.Settings{"DATA_DIR": filepath.Join(t.TempDir(), "data"), "SUPABASE_ANON_KEY": record.NewSecret("anon key")}.With(s)
 	var in installation
 	in.papyrus = start(t, "papyrus", s)
-	papyrus := in.papyrus.url("papyrus")
-	in.receiver = start(t, "receiver", s.with(settings{"SUPABASE_URL": toPapyrus(papyrus)}))
-	in.sender = start(t, "sender", s.with(settings{
-		"SUPABASE_URL": papyrus, "RECEIVER_WORKER_URL": toReceiver(in.receiver.url("receiver")),
+	papyrus := in.papyrus.URL("papyrus")
+	in.receiver = start(t, "receiver", s.With(program.Settings{"SUPABASE_URL": toPapyrus(papyrus)}))
+	in.sender = start(t, "sender", s.With(program.Settings{
+		"SUPABASE_URL": papyrus, "RECEIVER_WORKER_URL": toReceiver(in.receiver.URL("receiver")),
 	}))
 	return in
 }
@@ -83,7 +55,7 @@ func keepSignatures(t testing.TB) between {
 	return func(receiver string) string {
 		return proxy(t, receiver, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if signature := r.Header.Get("X-Signature"); signature != "" {
-				run.keep("signature", signature)
+				record.Keep("signature", signature)
 			}
 			next.ServeHTTP(w, r)
 		})

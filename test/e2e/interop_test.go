@@ -4,18 +4,20 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/workers"
 )
 
 // forms are the two forms of signing secrets.
-func forms() map[string]settings {
-	return map[string]settings{
-		"a keyring":       keyring("k2", "k1"),
-		"a single secret": {"SHARED_SECRET": newSecret("shared secret")},
+func forms() map[string]program.Settings {
+	return map[string]program.Settings{
+		"a keyring":       program.Keyring("k2", "k1"),
+		"a single secret": {"SHARED_SECRET": record.NewSecret("shared secret")},
 	}
 }
 
-func bindings(s settings) workers.Bindings {
+func bindings(s program.Settings) workers.Bindings {
 	return workers.Bindings{
 		SharedSecret: s["SHARED_SECRET"], SigningKeys: s["SIGNING_KEYS"], ActiveKeyID: s["ACTIVE_KEY_ID"],
 		SupabaseURL: s["SUPABASE_URL"], SupabaseAnonKey: s["SUPABASE_ANON_KEY"],
@@ -26,9 +28,9 @@ func TestTheirSenderWithOurReceiver(t *testing.T) {
 	for name, form := range forms() {
 		t.Run(name, func(t *testing.T) {
 			in := install(t, form, direct, direct)
-			b := bindings(in.receiver.env)
-			b.ReceiverWorkerURL = keepSignatures(t)(in.receiver.url("receiver"))
-			worksTogether(t, workers.StartSender(t, b), in.papyrus.url("papyrus"))
+			b := bindings(in.receiver.Env)
+			b.ReceiverWorkerURL = keepSignatures(t)(in.receiver.URL("receiver"))
+			worksTogether(t, workers.StartSender(t, b), in.papyrus.URL("papyrus"))
 		})
 	}
 }
@@ -37,10 +39,10 @@ func TestOurSenderWithTheirReceiver(t *testing.T) {
 	for name, form := range forms() {
 		t.Run(name, func(t *testing.T) {
 			papyrus := start(t, "papyrus", nil)
-			s := form.with(settings{"SUPABASE_URL": papyrus.url("papyrus"), "SUPABASE_ANON_KEY": newSecret("anon key")})
+			s := form.With(program.Settings{"SUPABASE_URL": papyrus.URL("papyrus"), "SUPABASE_ANON_KEY": record.NewSecret("anon key")})
 			receiver := keepSignatures(t)(workers.StartReceiver(t, bindings(s)))
-			sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver}))
-			worksTogether(t, sender.url("sender"), papyrus.url("papyrus"))
+			sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver}))
+			worksTogether(t, sender.URL("sender"), papyrus.URL("papyrus"))
 		})
 	}
 }

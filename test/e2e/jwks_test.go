@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestJWKSRotation rotates the keys of PowerSync tokens, then those of access tokens, beside a running papyrus, which follows by
@@ -16,7 +19,7 @@ import (
 func TestJWKSRotation(t *testing.T) {
 	const published = 16 * time.Second // a process reads the keys again after 15 s
 	p := start(t, "papyrus", nil)
-	papyrus := p.url("papyrus")
+	papyrus := p.URL("papyrus")
 	r := register(t, papyrus)
 	tests := []struct {
 		use, jwks string
@@ -24,7 +27,7 @@ func TestJWKSRotation(t *testing.T) {
 	}{
 		{"powersync", papyrus + "/v1/auth/jwks", func() string {
 			token := r.call(http.MethodPost, papyrus+"/v1/auth/powersync-token", "").member("token")
-			run.keep("PowerSync token", token)
+			record.Keep("PowerSync token", token)
 			return token
 		}},
 		{"access", papyrus + "/auth/v1/.well-known/jwks.json", func() string { return r.elsewhere(papyrus).accessToken }},
@@ -40,10 +43,10 @@ func TestJWKSRotation(t *testing.T) {
 				t.Errorf("to who has it: %+v", again)
 			}
 
-			p.command("jwks", "rotate", "--use", tt.use)
+			p.Run("jwks", "rotate", "--use", tt.use)
 			began := time.Now()
 			var after jwks
-			eventually(t, "the new key is published", func() bool {
+			program.Eventually(t, "the new key is published", func() bool {
 				after = jwksOf(t, tt.jwks, before.etag)
 				return after.status == http.StatusOK
 			})
@@ -122,10 +125,10 @@ func keyIDOf(t *testing.T, token string) string {
 }
 
 // keyStates returns the state of each key, by its id, as the command lists them.
-func keyStates(t *testing.T, p *process, use string) map[string]string {
+func keyStates(t *testing.T, p *program.Process, use string) map[string]string {
 	t.Helper()
-	out := p.command("jwks", "list", "--json", "--use", use)
-	run.see("jwks list in "+t.Name(), out)
+	out := p.Run("jwks", "list", "--json", "--use", use)
+	record.See("jwks list in "+t.Name(), out)
 	var list []struct {
 		KeyID string `json:"keyId"`
 		State string `json:"state"`
@@ -141,10 +144,10 @@ func keyStates(t *testing.T, p *process, use string) map[string]string {
 }
 
 // refuses runs the program in the place of p, and checks that it fails for the reason.
-func refuses(t *testing.T, p *process, reason string, args ...string) {
+func refuses(t *testing.T, p *program.Process, reason string, args ...string) {
 	t.Helper()
-	out, err := command(t, p.dir, p.env, args...).CombinedOutput()
-	run.see(strings.Join(args, " ")+" in "+t.Name(), string(out))
+	out, err := p.Command(args...).CombinedOutput()
+	record.See(strings.Join(args, " ")+" in "+t.Name(), string(out))
 	if err == nil || !strings.Contains(string(out), reason) {
 		t.Errorf("provisioner %s: %v, want an error that says %q:\n%s", strings.Join(args, " "), err, reason, out)
 	}

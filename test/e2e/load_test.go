@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // load is clients that keep reporting events through a sender, each the next one when it has its answer.
@@ -60,7 +62,7 @@ func (l *load) turn() {
 	l.t.Helper()
 	for i, c := range l.clients {
 		before := c.answers.Load()
-		eventually(l.t, fmt.Sprintf("client %d gets on", i), func() bool { return c.answers.Load() >= before+2 })
+		program.Eventually(l.t, fmt.Sprintf("client %d gets on", i), func() bool { return c.answers.Load() >= before+2 })
 	}
 }
 

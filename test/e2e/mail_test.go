@@ -8,14 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/smtp"
 )
 
 const app = "https://app.example.com"
 
 // mailing are settings for a papyrus that sends its mail to a server.
-func mailing(server *smtp.Server) settings {
-	return settings{
+func mailing(server *smtp.Server) program.Settings {
+	return program.Settings{
 		"SMTP_HOST": server.Host(), "SMTP_PORT": strconv.Itoa(server.Port()), "SMTP_TLS": "none", "SMTP_FROM_EMAIL": "accounts@example.com",
 		"SMTP_FROM_NAME": "Papyrus", "APP_PUBLIC_BASE_URL": app,
 	}
@@ -25,7 +27,7 @@ func mailing(server *smtp.Server) settings {
 func TestVerifyEmail(t *testing.T) {
 	server := smtp.Start(t)
 	p := start(t, "papyrus", mailing(server))
-	papyrus := p.url("papyrus")
+	papyrus := p.URL("papyrus")
 	r := register(t, papyrus)
 	m := server.Await(1)[0]
 	token := tokenIn(t, m, r, "verify-email")
@@ -51,7 +53,7 @@ func TestVerifyEmail(t *testing.T) {
 func TestResetPassword(t *testing.T) {
 	server := smtp.Start(t)
 	p := start(t, "papyrus", mailing(server))
-	papyrus := p.url("papyrus")
+	papyrus := p.URL("papyrus")
 	r := register(t, papyrus)
 	other := r.elsewhere(papyrus)
 	server.Await(1) // to verify the address
@@ -66,13 +68,13 @@ func TestResetPassword(t *testing.T) {
 		t.Errorf("for an unknown address: %v; for a known: %v", unknown, known)
 	}
 	messages := server.Await(2)
-	eventually(t, "no mail waits", func() bool { return rows(t, p, "mail_outbox") == 0 })
+	program.Eventually(t, "no mail waits", func() bool { return rows(t, p, "mail_outbox") == 0 })
 	if n := len(server.Messages()); n != 2 {
 		t.Errorf("%d mails, want none for the unknown address", n-1)
 	}
 
 	token, old := tokenIn(t, messages[1], r, "reset-password"), *r
-	r.password = newSecret("password")
+	r.password = record.NewSecret("password")
 	body := fmt.Sprintf(`{"token":%q,"password":%q}`, token, r.password)
 	succeed(t, mustPost(t, papyrus+"/v1/auth/reset-password", body), http.StatusOK)
 	for _, tt := range []struct {
@@ -98,35 +100,35 @@ func TestMailSurvives(t *testing.T) {
 	server := smtp.Start(t)
 	p := start(t, "papyrus", mailing(server))
 	server.Stop()
-	r := register(t, p.url("papyrus"))
-	eventually(t, "a first attempt has failed", func() bool { return strings.Contains(p.running.Output(), "mail not sent yet") })
+	r := register(t, p.URL("papyrus"))
+	program.Eventually(t, "a first attempt has failed", func() bool { return strings.Contains(p.Output(), "mail not sent yet") })
 
-	p.crash()
+	p.Crash()
 	if n := rows(t, p, "mail_outbox"); n != 1 {
 		t.Fatalf("%d mails wait, want 1", n)
 	}
-	p.kill()
+	p.Kill()
 	server.Start()
 	makeMailDue(t, p)
-	p.start()
+	p.Start()
 	token := tokenIn(t, server.Await(1)[0], r, "verify-email")
-	eventually(t, "no mail waits", func() bool { return rows(t, p, "mail_outbox") == 0 })
+	program.Eventually(t, "no mail waits", func() bool { return rows(t, p, "mail_outbox") == 0 })
 	if n := len(server.Messages()); n != 1 {
 		t.Errorf("%d mails arrived, want 1", n)
 	}
-	succeed(t, mustPost(t, p.url("papyrus")+"/v1/auth/verify-email", fmt.Sprintf(`{"token":%q}`, token)), http.StatusOK)
+	succeed(t, mustPost(t, p.URL("papyrus")+"/v1/auth/verify-email", fmt.Sprintf(`{"token":%q}`, token)), http.StatusOK)
 }
 
 // makeMailDue ends the pause after a failed attempt to send a mail.
-func makeMailDue(t *testing.T, p *process) {
+func makeMailDue(t *testing.T, p *program.Process) {
 	t.Helper()
 	changeRows(t, p, "UPDATE mail_outbox SET next_try_at = created_at")
 }
 
 // changeRows runs a statement on p's SQLite database.
-func changeRows(t *testing.T, p *process, statement string, args ...any) {
+func changeRows(t *testing.T, p *program.Process, statement string, args ...any) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+p.env["DATA_DIR"]+"/provisioner.db?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", "file:"+p.Env["DATA_DIR"]+"/provisioner.db?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +156,7 @@ func tokenIn(t *testing.T, m smtp.Message, r *reader, page string) string {
 	if !ok || len(token) < 40 || !strings.Contains(m.HTML, link+token) {
 		t.Fatalf("a mail without %s…:\n%s\n%s", link, m.Text, m.HTML)
 	}
-	run.keep("token of a mail", token)
+	record.Keep("token of a mail", token)
 	return token
 }
 

@@ -6,13 +6,15 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // TestMalformedRequests sends what no client library would. All is answered in JSON, and nothing is our fault.
 func TestMalformedRequests(t *testing.T) {
-	s := keyring("k1").with(withoutIdentity())
+	s := program.Keyring("k1").With(program.WithoutIdentity())
 	receiver := start(t, "receiver", s)
-	sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver.url("receiver")}))
+	sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver.URL("receiver")}))
 	const get = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 	const end = "Host: a\r\nConnection: close\r\n\r\n"
 	tests := []struct {
@@ -45,15 +47,15 @@ func TestMalformedRequests(t *testing.T) {
 		{"a negative length", "POST /inbox HTTP/1.1\r\nContent-Length: -1\r\n" + end, []int{400}},
 		{"a bad chunk", "POST /send HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + end + "zz\r\n", []int{400, 404}},
 	}
-	for _, p := range []*process{sender, receiver} {
+	for _, p := range []*program.Process{sender, receiver} {
 		for _, tt := range tests {
-			t.Run(p.service+": "+tt.name, func(t *testing.T) {
-				conn := dial(t, p.addr(p.service))
+			t.Run(p.Service+": "+tt.name, func(t *testing.T) {
+				conn := dial(t, p.Addr(p.Service))
 				go func() { _, _ = io.WriteString(conn, tt.request) }() // the answer may come before all is sent
 				checkAnswers(t, bufio.NewReader(conn), tt.statuses)
 			})
 		}
-		if err := p.ready(); err != nil {
+		if err := p.Ready(); err != nil {
 			t.Error(err)
 		}
 	}

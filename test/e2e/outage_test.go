@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/provisioner/provisioner/test/postgres"
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/redis"
 )
 
@@ -27,17 +29,17 @@ func withPassword(t testing.TB, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword(u.User.Username(), newSecret("database password"))
+	u.User = url.UserPassword(u.User.Username(), record.NewSecret("database password"))
 	return u.String()
 }
 
 // receiversOnPostgres starts two receivers that share a database.
-func receiversOnPostgres(t *testing.T, database string) (settings, []*process) {
+func receiversOnPostgres(t *testing.T, database string) (program.Settings, []*program.Process) {
 	t.Helper()
-	s := keyring("k1").with(withoutIdentity()).with(settings{
-		"DATABASE_URL": withPassword(t, database), "SEAL_KEY": newSecret("seal key"),
+	s := program.Keyring("k1").With(program.WithoutIdentity()).With(program.Settings{
+		"DATABASE_URL": withPassword(t, database), "SEAL_KEY": record.NewSecret("seal key"),
 	})
-	return s, []*process{start(t, "receiver", s), start(t, "receiver", s)}
+	return s, []*program.Process{start(t, "receiver", s), start(t, "receiver", s)}
 }
 
 // outcome is the status and code of an answer, or how there was none.
@@ -55,33 +57,33 @@ func TestPostgresOutage(t *testing.T) {
 	server := newPostgres(t)
 	s, receivers := receiversOnPostgres(t, server.NewDatabase())
 	receiver := receivers[0]
-	sender := start(t, "sender", s.with(settings{"RECEIVER_WORKER_URL": receiver.url("receiver")}))
-	if a := sign("k1", s.key("k1"), event(0)).mustPost(t, receiver.url("receiver")); a.status != http.StatusOK {
+	sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver.URL("receiver")}))
+	if a := sign("k1", s.Key("k1"), event(0)).mustPost(t, receiver.URL("receiver")); a.status != http.StatusOK {
 		t.Fatalf("before: %v", a)
 	}
 
 	server.Stop()
 	for i := range 50 {
-		a := sign("k1", s.key("k1"), event(1+i)).mustPost(t, receivers[i%2].url("receiver"))
+		a := sign("k1", s.Key("k1"), event(1+i)).mustPost(t, receivers[i%2].URL("receiver"))
 		if !a.is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") || a.header.Get("Retry-After") == "" {
 			t.Fatalf("without Postgres: %v, Retry-After %q", a, a.header.Get("Retry-After"))
 		}
 	}
-	if a := mustPost(t, sender.url("sender")+"/send", event(100)); !a.is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") ||
+	if a := mustPost(t, sender.URL("sender")+"/send", event(100)); !a.is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") ||
 		a.header.Get("Retry-After") == "" {
 		t.Errorf("without Postgres, through the sender: %v, Retry-After %q", a, a.header.Get("Retry-After"))
 	}
-	eventually(t, "/readyz of the receiver is 503", func() bool {
-		a, err := get(receiver.url("admin") + "/readyz")
+	program.Eventually(t, "/readyz of the receiver is 503", func() bool {
+		a, err := get(receiver.URL("admin") + "/readyz")
 		return err == nil && a.status == http.StatusServiceUnavailable
 	})
-	if err := sender.ready(); err != nil {
+	if err := sender.Ready(); err != nil {
 		t.Errorf("the sender has no store: %v", err)
 	}
 
 	server.Start()
-	eventually(t, "/readyz of the receiver is 200 again", func() bool { return receiver.ready() == nil })
-	if a := mustPost(t, sender.url("sender")+"/send", event(101)); a.status != http.StatusOK {
+	program.Eventually(t, "/readyz of the receiver is 200 again", func() bool { return receiver.Ready() == nil })
+	if a := mustPost(t, sender.URL("sender")+"/send", event(101)); a.status != http.StatusOK {
 		t.Errorf("with Postgres again: %v", a)
 	}
 	stored := exported(t, receiver)
@@ -94,23 +96,23 @@ func TestPostgresOutage(t *testing.T) {
 func TestRedisOutage(t *testing.T) {
 	const limit = 10
 	server := redis.Start(t)
-	s := keyring("k1").with(withoutIdentity())
+	s := program.Keyring("k1").With(program.WithoutIdentity())
 	receiver := start(t, "receiver", s)
-	password := newSecret("redis password") // which a server without passwords does not look at
-	s = s.with(settings{
-		"RECEIVER_WORKER_URL": receiver.url("receiver"), "RATE_LIMIT_SEND": strconv.Itoa(limit) + "/10m",
+	password := record.NewSecret("redis password") // which a server without passwords does not look at
+	s = s.With(program.Settings{
+		"RECEIVER_WORKER_URL": receiver.URL("receiver"), "RATE_LIMIT_SEND": strconv.Itoa(limit) + "/10m",
 		"REDIS_URL": "redis://default:" + password + "@" + server.Addr() + "/0", "TRUSTED_PROXIES": "127.0.0.1",
 	})
-	senders := []*process{start(t, "sender", s), start(t, "sender", s)}
+	senders := []*program.Process{start(t, "sender", s), start(t, "sender", s)}
 
 	clients := 0
 	newClient := func() string { clients++; return fmt.Sprintf("198.51.100.%d", clients) }
 	// passed returns how many of so many requests of a client a sender lets through.
-	passed := func(sender *process, requests int, from string) int {
+	passed := func(sender *program.Process, requests int, from string) int {
 		t.Helper()
 		n := 0
 		for range requests {
-			switch a := mustPost(t, sender.url("sender")+"/send", event(clients), "X-Forwarded-For", from); {
+			switch a := mustPost(t, sender.URL("sender")+"/send", event(clients), "X-Forwarded-For", from); {
 			case a.status == http.StatusOK:
 				n++
 			case !a.is(http.StatusTooManyRequests, "RATE_LIMITED") || a.header.Get("Retry-After") == "" || a.header.Get("RateLimit-Limit") != "10":
@@ -129,12 +131,12 @@ func TestRedisOutage(t *testing.T) {
 		if n := passed(sender, limit+5, "198.51.100.250"); n != limit {
 			t.Errorf("without Redis: %d requests passed, want %d", n, limit)
 		}
-		if err := sender.ready(); err != nil {
+		if err := sender.Ready(); err != nil {
 			t.Errorf("without Redis: %v", err)
 		}
 	}
 	server.Start()
-	eventually(t, "two senders count together again", func() bool {
+	program.Eventually(t, "two senders count together again", func() bool {
 		client := newClient()
 		return passed(senders[0], limit, client)+passed(senders[1], 1, client) == limit
 	})

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	oidctest "github.com/provisioner/provisioner/test/oidc"
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 // them the two are different sites.
 type provided struct {
 	t        testing.TB
-	papyrus  *process
+	papyrus  *program.Process
 	provider *oidctest.Provider
 	public   string // papyrus's base URL for browsers
 }
@@ -33,19 +35,19 @@ type provided struct {
 // withProvider starts papyrus with a provider and for the web app at origin, from which browsers may come and go back.
 func withProvider(t testing.TB, origin string) provided {
 	t.Helper()
-	in := provided{t: t, papyrus: newProcess(t, "papyrus", settings{"CORS_ORIGINS": `["` + origin + `"]`})}
-	_, port, err := net.SplitHostPort(in.papyrus.addr("papyrus"))
+	in := provided{t: t, papyrus: newProcess(t, "papyrus", program.Settings{"CORS_ORIGINS": `["` + origin + `"]`})}
+	_, port, err := net.SplitHostPort(in.papyrus.Addr("papyrus"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	in.public = "http://localhost:" + port
 	in.provider = oidctest.Start(t, oidctest.Client{RedirectURIs: []string{in.callback()}})
-	run.keep("client secret", in.provider.ClientSecret)
-	in.papyrus.env = in.papyrus.env.with(settings{
+	record.Keep("client secret", in.provider.ClientSecret)
+	in.papyrus.Env = in.papyrus.Env.With(program.Settings{
 		"PUBLIC_BASE_URL": in.public, "OIDC_ISSUER": in.provider.Issuer,
 		"GOOGLE_OAUTH_CLIENT_ID": in.provider.ClientID, "GOOGLE_OAUTH_CLIENT_SECRET": in.provider.ClientSecret,
 	})
-	in.papyrus.start()
+	in.papyrus.Start()
 	return in
 }
 
@@ -60,9 +62,9 @@ func (in provided) start(query string) string {
 func (in provided) post(path, body string, as *reader) answer {
 	in.t.Helper()
 	if as == nil {
-		return mustPost(in.t, in.papyrus.url("papyrus")+path, body)
+		return mustPost(in.t, in.papyrus.URL("papyrus")+path, body)
 	}
-	return as.call(http.MethodPost, in.papyrus.url("papyrus")+path, body)
+	return as.call(http.MethodPost, in.papyrus.URL("papyrus")+path, body)
 }
 
 // returned has somebody sign in at the provider in a browser that has never been anywhere, and returns the callback that the
@@ -71,7 +73,7 @@ func (in provided) returned(who oidctest.Person, query string) (callback string,
 	in.t.Helper()
 	browser = in.provider.NewBrowser(in.t, who)
 	callback = browser.Visit(in.start(query), in.callback())
-	run.keep("state", parameter(in.t, callback, "state"))
+	record.Keep("state", parameter(in.t, callback, "state"))
 	return callback, browser
 }
 
@@ -86,7 +88,7 @@ func (in provided) code(who oidctest.Person, query string) string {
 func (in provided) codeOf(redirect string) string {
 	in.t.Helper()
 	code := parameter(in.t, redirect, "code")
-	run.keep("exchange code", code)
+	record.Keep("exchange code", code)
 	return code
 }
 
@@ -109,7 +111,7 @@ func open(t *testing.T, browser *oidctest.Browser, url string) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.see("the answer to a callback", string(body))
+	record.See("the answer to a callback", string(body))
 	if at := resp.Header.Get("Location"); at != "" {
 		t.Errorf("sent on to %s", at)
 	}
@@ -117,9 +119,9 @@ func open(t *testing.T, browser *oidctest.Browser, url string) answer {
 }
 
 // change writes to p's SQLite database beside p, to have it older than it is.
-func change(t *testing.T, p *process, statement string) {
+func change(t *testing.T, p *program.Process, statement string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+p.env["DATA_DIR"]+"/provisioner.db?_pragma=busy_timeout(5000)")
+	db, err := sql.Open("sqlite", "file:"+p.Env["DATA_DIR"]+"/provisioner.db?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +168,7 @@ const (
 // TestProviderRefusesForeignRedirects begins sign-ins that would end elsewhere than in an app that is allowed.
 func TestProviderRefusesForeignRedirects(t *testing.T) {
 	in := withProvider(t, app)
-	r := register(t, in.papyrus.url("papyrus"))
+	r := register(t, in.papyrus.URL("papyrus"))
 	for _, tt := range []struct{ name, redirect string }{
 		{"http://good@evil/", "http://good@evil/"},
 		{"an allowed origin as the user of another host", app + "@evil.example.com/auth/callback"},
@@ -190,7 +192,7 @@ func TestProviderRefusesForeignRedirects(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			query := url.Values{"redirect_uri": {tt.redirect}, "code_challenge": {challenge}}.Encode()
-			a, err := get(in.papyrus.url("papyrus") + "/v1/auth/oauth/google/start?" + query)
+			a, err := get(in.papyrus.URL("papyrus") + "/v1/auth/oauth/google/start?" + query)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +251,7 @@ func TestProviderRefusesForeignCallbacks(t *testing.T) {
 // TestProviderRefusesCodes exchanges codes of real sign-ins that are not good for it.
 func TestProviderRefusesCodes(t *testing.T) {
 	in := withProvider(t, app)
-	owner, other := register(t, in.papyrus.url("papyrus")), register(t, in.papyrus.url("papyrus"))
+	owner, other := register(t, in.papyrus.URL("papyrus")), register(t, in.papyrus.URL("papyrus"))
 	const exchangeCode, complete = "/v1/auth/exchange-code", "/v1/auth/link/google/complete"
 
 	for _, tt := range []struct{ name, query, verifier string }{
@@ -301,7 +303,7 @@ func TestProviderRefusesCodes(t *testing.T) {
 // TestProviderNeverLinksByEmail signs in at the provider with the address of somebody else's account.
 func TestProviderNeverLinksByEmail(t *testing.T) {
 	in := withProvider(t, app)
-	squatter := &reader{t: t, email: oidctest.Reader.Email, password: newSecret("password")}
+	squatter := &reader{t: t, email: oidctest.Reader.Email, password: record.NewSecret("password")}
 	squatter.take(in.post("/v1/auth/register", squatter.registration(), nil), http.StatusCreated)
 	for _, who := range []oidctest.Person{oidctest.Reader, oidctest.Namesake} {
 		callback, browser := in.returned(who, plain)
@@ -324,27 +326,27 @@ func TestProviderNeverLinksByEmail(t *testing.T) {
 // TestProviderAccountsHaveNoPassword is the life of an account that was made by a sign-in at the provider.
 func TestProviderAccountsHaveNoPassword(t *testing.T) {
 	in := withProvider(t, app)
-	papyrus := in.papyrus.url("papyrus")
+	papyrus := in.papyrus.URL("papyrus")
 	signIn := func() *reader {
-		r := &reader{t: t, email: oidctest.Reader.Email, password: newSecret("password")}
+		r := &reader{t: t, email: oidctest.Reader.Email, password: record.NewSecret("password")}
 		r.take(in.post("/v1/auth/exchange-code", exchange(in.code(oidctest.Reader, bound), verifier), nil), http.StatusOK)
 		return r
 	}
 	first := signIn()
 
-	stranger := &reader{t: t, email: "stranger@example.com", password: newSecret("password")}
+	stranger := &reader{t: t, email: "stranger@example.com", password: record.NewSecret("password")}
 	unknown := in.post("/v1/auth/login", stranger.credentials(), nil)
 	is(t, "log in to no account", unknown, "401 UNAUTHORIZED")
 	if without := in.post("/v1/auth/login", first.credentials(), nil); without.body != unknown.body || without.status != unknown.status {
 		t.Errorf("log in without a password: %v, want the answer to an unknown account: %v", without, unknown)
 	}
 
-	in.papyrus.command("user", "disable", first.userID)
+	in.papyrus.Run("user", "disable", first.userID)
 	callback, browser := in.returned(oidctest.Reader, plain)
 	if got := browser.Visit(callback, appRedirect); got != appRedirect+"?error=account_disabled" {
 		t.Errorf("a disabled account: the app is told %s", got)
 	}
-	in.papyrus.command("user", "enable", first.userID)
+	in.papyrus.Run("user", "enable", first.userID)
 
 	stale := signIn()
 	change(t, in.papyrus, "UPDATE auth_sessions SET created_at = created_at - 301000000 WHERE revoked_at IS NULL") // microseconds

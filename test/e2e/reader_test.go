@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // reader is somebody with an account who uses papyrus's own API, as the shipped app does.
@@ -21,8 +23,8 @@ type reader struct {
 // register makes an account at papyrus.
 func register(t testing.TB, papyrus string) *reader {
 	t.Helper()
-	r := &reader{t: t, email: strings.ToLower(rand.Text()) + "@example.com", password: newSecret("password")}
-	run.keep("e-mail address", r.email)
+	r := &reader{t: t, email: strings.ToLower(rand.Text()) + "@example.com", password: record.NewSecret("password")}
+	record.Keep("e-mail address", r.email)
 	r.take(mustPost(t, papyrus+"/v1/auth/register", r.registration()), http.StatusCreated)
 	return r
 }
@@ -66,8 +68,8 @@ type tokens struct {
 func keepTokens(a answer) tokens {
 	var in tokens
 	if json.Unmarshal([]byte(a.body), &in) == nil && in.Access != "" {
-		run.keep("access token", in.Access)
-		run.keep("refresh token", in.Refresh)
+		record.Keep("access token", in.Access)
+		record.Keep("refresh token", in.Refresh)
 	}
 	return in
 }
@@ -131,4 +133,4 @@ func told(a answer, err error) string {
 // access returns the access token, as a device asks for it.
 func (r *reader) access(context.Context) (string, error) { return r.accessToken, nil }
 
-func keepPowerSyncToken(token string) { run.keep("PowerSync token", token) }
+func keepPowerSyncToken(token string) { record.Keep("PowerSync token", token) }

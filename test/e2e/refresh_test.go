@@ -14,19 +14,22 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // accountsOnPostgres starts replicas of papyrus, one for each of the URLs of the database that they share, and returns them with
 // their own base URLs.
-func accountsOnPostgres(t *testing.T, databases ...string) (replicas []*process, urls []string) {
+func accountsOnPostgres(t *testing.T, databases ...string) (replicas []*program.Process, urls []string) {
 	t.Helper()
-	s := settings{
-		"SEAL_KEY": newSecret("seal key"), "REFRESH_TOKEN_KEY": newSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(t),
+	s := program.Settings{
+		"SEAL_KEY": record.NewSecret("seal key"), "REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(t),
 		"PUBLIC_BASE_URL": "https://accounts.example.com", "TIERS": `[{"name":"new","keys":3,"per_minute":1000000}]`,
 	}
 	for _, database := range databases {
-		p := start(t, "papyrus", s.with(settings{"DATABASE_URL": withPassword(t, database)}))
-		replicas, urls = append(replicas, p), append(urls, p.url("papyrus"))
+		p := start(t, "papyrus", s.With(program.Settings{"DATABASE_URL": withPassword(t, database)}))
+		replicas, urls = append(replicas, p), append(urls, p.URL("papyrus"))
 	}
 	return replicas, urls
 }
@@ -54,7 +57,7 @@ func TestParallelRefreshes(t *testing.T) {
 	}{
 		{"at one process on SQLite", func(t *testing.T) []string {
 			t.Helper()
-			return []string{start(t, "papyrus", nil).url("papyrus")}
+			return []string{start(t, "papyrus", nil).URL("papyrus")}
 		}},
 		{"at two replicas on Postgres", func(t *testing.T) []string {
 			t.Helper()
@@ -113,7 +116,7 @@ func isReuse(t *testing.T, papyri []string, r *reader, old, current string) {
 		}
 	}
 	for _, papyrus := range papyri {
-		eventually(t, "the session has ended", func() bool {
+		program.Eventually(t, "the session has ended", func() bool {
 			return nested(r.call(http.MethodGet, papyrus+"/v1/users/me", "")) == "401 SESSION_REVOKED"
 		})
 	}
@@ -123,14 +126,14 @@ func isReuse(t *testing.T, papyri []string, r *reader, old, current string) {
 func TestLostRefreshAnswers(t *testing.T) {
 	p := start(t, "papyrus", nil)
 	var lost atomic.Bool
-	lossy := proxy(t, p.url("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	lossy := proxy(t, p.URL("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		if !lost.Load() {
 			next.ServeHTTP(w, r)
 			return
 		}
 		answered := httptest.NewRecorder()
 		next.ServeHTTP(answered, r)
-		run.keep("refresh token", answer{body: answered.Body.String()}.member("refresh_token"))
+		record.Keep("refresh token", answer{body: answered.Body.String()}.member("refresh_token"))
 		panic(http.ErrAbortHandler)
 	})
 	r := register(t, lossy)
@@ -180,7 +183,7 @@ func TestRefreshesWaitForPostgres(t *testing.T) {
 	}
 	for range restarts {
 		before := done.Load()
-		eventually(t, "refreshes get on", func() bool { return done.Load() > before+4*readers || stopped.Load() > 0 })
+		program.Eventually(t, "refreshes get on", func() bool { return done.Load() > before+4*readers || stopped.Load() > 0 })
 		server.Restart()
 	}
 	ended.Store(true)

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 const (
@@ -58,36 +61,36 @@ var revocations = []struct {
 	// grant returns how to use what is to be revoked at a replica, and what that is told in the end.
 	grant func(t *testing.T, papyrus string, r *reader) (use func(papyrus string) string, want string)
 	// revoke ends it, at a replica or by a command in its place.
-	revoke func(t *testing.T, p *process, r *reader)
+	revoke func(t *testing.T, p *program.Process, r *reader)
 }{
-	{"a sign-out", accessOf(0), func(t *testing.T, p *process, r *reader) {
+	{"a sign-out", accessOf(0), func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		succeed(t, r.call(http.MethodPost, p.url("papyrus")+"/v1/auth/logout", ""), http.StatusNoContent)
+		succeed(t, r.call(http.MethodPost, p.URL("papyrus")+"/v1/auth/logout", ""), http.StatusNoContent)
 	}},
-	{"a sign-out of all devices", accessOf(1), func(t *testing.T, p *process, r *reader) {
+	{"a sign-out of all devices", accessOf(1), func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		succeed(t, r.call(http.MethodPost, p.url("papyrus")+"/v1/auth/logout-all", ""), http.StatusNoContent)
+		succeed(t, r.call(http.MethodPost, p.URL("papyrus")+"/v1/auth/logout-all", ""), http.StatusNoContent)
 	}},
-	{"a change of the password, elsewhere", accessOf(1), func(t *testing.T, p *process, r *reader) {
+	{"a change of the password, elsewhere", accessOf(1), func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		body := fmt.Sprintf(`{"current_password":%q,"new_password":%q}`, r.password, newSecret("password"))
-		succeed(t, r.call(http.MethodPost, p.url("papyrus")+"/v1/users/me/change-password", body), http.StatusOK)
+		body := fmt.Sprintf(`{"current_password":%q,"new_password":%q}`, r.password, record.NewSecret("password"))
+		succeed(t, r.call(http.MethodPost, p.URL("papyrus")+"/v1/users/me/change-password", body), http.StatusOK)
 	}},
-	{"the end of the account", accessOf(1), func(t *testing.T, p *process, r *reader) {
+	{"the end of the account", accessOf(1), func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		succeed(t, r.call(http.MethodDelete, p.url("papyrus")+"/v1/users/me", fmt.Sprintf(`{"password":%q}`, r.password)), http.StatusNoContent)
+		succeed(t, r.call(http.MethodDelete, p.URL("papyrus")+"/v1/users/me", fmt.Sprintf(`{"password":%q}`, r.password)), http.StatusNoContent)
 	}},
-	{"disabling the account by command", accessOf(0), func(t *testing.T, p *process, r *reader) {
+	{"disabling the account by command", accessOf(0), func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		p.command("user", "disable", r.userID)
+		p.Run("user", "disable", r.userID)
 	}},
-	{"revoking an API key", keyOf, func(t *testing.T, p *process, r *reader) {
+	{"revoking an API key", keyOf, func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		succeed(t, r.call(http.MethodDelete, p.url("papyrus")+"/v1/keys/"+r.keyID(p.url("papyrus")), ""), http.StatusNoContent)
+		succeed(t, r.call(http.MethodDelete, p.URL("papyrus")+"/v1/keys/"+r.keyID(p.URL("papyrus")), ""), http.StatusNoContent)
 	}},
-	{"rotating an API key without grace", keyOf, func(t *testing.T, p *process, r *reader) {
+	{"rotating an API key without grace", keyOf, func(t *testing.T, p *program.Process, r *reader) {
 		t.Helper()
-		rotated := r.call(http.MethodPost, p.url("papyrus")+"/v1/keys/"+r.keyID(p.url("papyrus"))+"/rotate", `{"grace_seconds":0}`)
+		rotated := r.call(http.MethodPost, p.URL("papyrus")+"/v1/keys/"+r.keyID(p.URL("papyrus"))+"/rotate", `{"grace_seconds":0}`)
 		succeed(t, rotated, http.StatusOK)
 		keepToken(t, rotated)
 	}},
@@ -133,7 +136,7 @@ func (r *reader) newKey(papyrus string) string {
 	if token == "" {
 		r.t.Fatalf("no API key: %v", a)
 	}
-	run.keep("API key", token)
+	record.Keep("API key", token)
 	return token
 }
 

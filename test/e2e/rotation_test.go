@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // mount is a directory of secrets.
@@ -14,12 +16,12 @@ type mount struct {
 	t        testing.TB
 	dir      string
 	versions int
-	put      func(m *mount, s settings) // changes the files
-	announce func(p *process)           // tells the process, where it does not see by itself
+	put      func(m *mount, s program.Settings) // changes the files
+	announce func(p *program.Process)           // tells the process, where it does not see by itself
 }
 
 // swap changes all files at once, as Kubernetes does: they are links through ..data, which is put in place anew.
-func swap(m *mount, s settings) {
+func swap(m *mount, s program.Settings) {
 	m.versions++
 	version := fmt.Sprintf("..version_%d", m.versions)
 	m.must(os.Mkdir(filepath.Join(m.dir, version), 0o700))
@@ -35,7 +37,7 @@ func swap(m *mount, s settings) {
 }
 
 // overwrite changes files that the directory only links to: nothing in it shows that they changed.
-func overwrite(m *mount, s settings) {
+func overwrite(m *mount, s program.Settings) {
 	for name, value := range s {
 		file, link := filepath.Join(m.t.TempDir(), name), filepath.Join(m.dir, name)
 		if target, err := os.Readlink(link); err == nil {
@@ -60,43 +62,43 @@ const (
 )
 
 // change gives the process other secrets, and returns when it uses them.
-func (m *mount) change(p *process, s settings) {
+func (m *mount) change(p *program.Process, s program.Settings) {
 	m.t.Helper()
-	before := p.metric(reloadsOK)
+	before := p.Metric(reloadsOK)
 	m.put(m, s)
 	m.announce(p)
-	eventually(m.t, "the "+p.service+" has reloaded", func() bool { return p.metric(reloadsOK) > before })
+	program.Eventually(m.t, "the "+p.Service+" has reloaded", func() bool { return p.Metric(reloadsOK) > before })
 }
 
 // spoil gives the process secrets that it cannot use, and returns when it has said so.
-func (m *mount) spoil(p *process, s settings) {
+func (m *mount) spoil(p *program.Process, s program.Settings) {
 	m.t.Helper()
 	m.put(m, s)
 	m.announce(p)
-	eventually(m.t, "the "+p.service+" refuses what it read", func() bool { return p.metric(reloadFailed) == 1 })
+	program.Eventually(m.t, "the "+p.Service+" refuses what it read", func() bool { return p.Metric(reloadFailed) == 1 })
 }
 
 func TestKeyRotationUnderLoad(t *testing.T) {
 	tests := []struct {
 		name     string
-		put      func(*mount, settings)
-		announce func(*process)
+		put      func(*mount, program.Settings)
+		announce func(*program.Process)
 	}{
-		{"through a secrets directory that Kubernetes swaps", swap, func(*process) {}},
-		{"through SIGHUP", overwrite, func(p *process) { p.signal(reload) }},
+		{"through a secrets directory that Kubernetes swaps", swap, func(*program.Process) {}},
+		{"through SIGHUP", overwrite, func(p *program.Process) { p.Signal(reload) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			newMount := func() *mount { return &mount{t: t, dir: t.TempDir(), put: tt.put, announce: tt.announce} }
 			atSender, atReceiver := newMount(), newMount()
-			both := keyring("k1", "k2")
-			k1, k2, newActive := only(both, "k1"), only(both, "k2"), both.with(settings{"ACTIVE_KEY_ID": "k2"})
+			both := program.Keyring("k1", "k2")
+			k1, k2, newActive := only(both, "k1"), only(both, "k2"), both.With(program.Settings{"ACTIVE_KEY_ID": "k2"})
 			atSender.put(atSender, k1)
 			atReceiver.put(atReceiver, k1)
-			s := withoutIdentity()
-			receiver := start(t, "receiver", s.with(settings{"SECRETS_DIR": atReceiver.dir}))
-			sender := start(t, "sender", s.with(settings{"SECRETS_DIR": atSender.dir, "RECEIVER_WORKER_URL": receiver.url("receiver")}))
-			clients := startLoad(t, sender.url("sender"))
+			s := program.WithoutIdentity()
+			receiver := start(t, "receiver", s.With(program.Settings{"SECRETS_DIR": atReceiver.dir}))
+			sender := start(t, "sender", s.With(program.Settings{"SECRETS_DIR": atSender.dir, "RECEIVER_WORKER_URL": receiver.URL("receiver")}))
+			clients := startLoad(t, sender.URL("sender"))
 			clients.turn()
 
 			atReceiver.change(receiver, both)
@@ -106,20 +108,20 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 			atReceiver.change(receiver, k2)
 			clients.turn()
 
-			broken := settings{"SIGNING_KEYS": k2["SIGNING_KEYS"][:40], "ACTIVE_KEY_ID": "k2"}
+			broken := program.Settings{"SIGNING_KEYS": k2["SIGNING_KEYS"][:40], "ACTIVE_KEY_ID": "k2"}
 			atReceiver.spoil(receiver, broken)
 			atSender.spoil(sender, broken)
 			clients.turn()
-			if a := sign("k1", both.key("k1"), event(-1)).mustPost(t, receiver.url("receiver")); !a.is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
+			if a := sign("k1", both.Key("k1"), event(-1)).mustPost(t, receiver.URL("receiver")); !a.is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
 				t.Errorf("signed by the removed key: %v", a)
 			}
-			if a := sign("k2", both.key("k2"), event(-2)).mustPost(t, receiver.url("receiver")); a.status != http.StatusOK {
+			if a := sign("k2", both.Key("k2"), event(-2)).mustPost(t, receiver.URL("receiver")); a.status != http.StatusOK {
 				t.Errorf("signed by the key that stays: %v", a)
 			}
-			for p, m := range map[*process]*mount{receiver: atReceiver, sender: atSender} {
+			for p, m := range map[*program.Process]*mount{receiver: atReceiver, sender: atSender} {
 				m.change(p, k2)
-				if p.metric(reloadFailed) != 0 {
-					t.Errorf("%s: %s is not 0 after a good reload", p.service, reloadFailed)
+				if p.Metric(reloadFailed) != 0 {
+					t.Errorf("%s: %s is not 0 after a good reload", p.Service, reloadFailed)
 				}
 			}
 			clients.turn()
@@ -134,10 +136,10 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 }
 
 // only returns the ring with one of its keys alone.
-func only(s settings, id string) settings {
-	text, err := json.Marshal(map[string]string{id: s.key(id)})
+func only(s program.Settings, id string) program.Settings {
+	text, err := json.Marshal(map[string]string{id: s.Key(id)})
 	if err != nil {
 		panic(err)
 	}
-	return settings{"SIGNING_KEYS": string(text), "ACTIVE_KEY_ID": id}
+	return program.Settings{"SIGNING_KEYS": string(text), "ACTIVE_KEY_ID": id}
 }

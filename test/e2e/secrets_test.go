@@ -6,23 +6,26 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestErrorsKeepSecrets goes every way that ends badly with a secret in hand, at the most talkative level. What was printed
 // is looked through when the run has ended.
 func TestErrorsKeepSecrets(t *testing.T) {
-	s := keyring("k1")
+	s := program.Keyring("k1")
 	in := install(t, s, direct, keepSignatures(t))
-	sender, receiver, papyrus := in.sender.url("sender"), in.receiver.url("receiver"), in.papyrus.url("papyrus")
+	sender, receiver, papyrus := in.sender.URL("sender"), in.receiver.URL("receiver"), in.papyrus.URL("papyrus")
 	reader := signUp(t, sender)
 	stranger := reader
-	stranger.password = newSecret("wrong password")
+	stranger.password = record.NewSecret("wrong password")
 	forger := reader
 	forger.jwt = reader.jwt[:strings.LastIndex(reader.jwt, ".")+1] + rand.Text() + rand.Text()
-	run.keep("forged jwt", forger.jwt)
+	record.Keep("forged jwt", forger.jwt)
 	token := keepToken(t, mustPost(t, sender+"/send", reader.keyRequest("laptop")))
-	anonKey := []string{"Apikey", in.sender.env["SUPABASE_ANON_KEY"]}
-	replayed := sign("k1", s.key("k1"), reader.keyRequest("laptop"))
+	anonKey := []string{"Apikey", in.sender.Env["SUPABASE_ANON_KEY"]}
+	replayed := sign("k1", s.Key("k1"), reader.keyRequest("laptop"))
 	if a := replayed.mustPost(t, receiver); a.status != http.StatusOK || a.member("token") != token {
 		t.Errorf("the same intent again: %v", a.status)
 	}
@@ -39,7 +42,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	}{
 		{"a second sign-up", sender + "/signup", reader.credentials(), nil, 409},
 		{"a wrong password", sender + "/signin", stranger.credentials(), nil, 401},
-		{"a weak password", sender + "/signup", fmt.Sprintf(`{"email":"x@example.com","password":%q}`, newSecret("short")[:7]), nil, 400},
+		{"a weak password", sender + "/signup", fmt.Sprintf(`{"email":"x@example.com","password":%q}`, record.NewSecret("short")[:7]), nil, 400},
 		{"credentials in broken JSON", sender + "/signin", reader.credentials()[:len(reader.credentials())-1], nil, 400},
 		{"credentials in the URL", sender + "/signin/" + reader.password + "?password=" + reader.password, `{}`, nil, 404},
 		{"credentials as a form", sender + "/signin", reader.credentials(), []string{"Content-Type", "text/plain"}, 415},
@@ -52,7 +55,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		{"a replay", receiver + "/inbox", replayed.body, replayed.header, 409},
 		{"a changed body", receiver + "/inbox", forger.keyRequest("laptop"), replayed.header, 401},
 		{"a wrong grant", papyrus + "/auth/v1/token?grant_type=password", stranger.credentials(), anonKey, 400},
-		{"a made-up refresh token", papyrus + "/auth/v1/token?grant_type=refresh_token", `{"refresh_token":"` + newSecret("refresh token") + `"}`, anonKey, 400},
+		{"a made-up refresh token", papyrus + "/auth/v1/token?grant_type=refresh_token", `{"refresh_token":"` + record.NewSecret("refresh token") + `"}`, anonKey, 400},
 		{"a key for a forged JWT", papyrus + "/functions/v1/api-keys-create", `{"name":"x","tier":"new"}`, bearer(forger.jwt), 401},
 		{"log out with an API key", papyrus + "/auth/v1/logout", ``, bearer(token), 403},
 	}
@@ -65,7 +68,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	}
 	t.Run("an unknown API key", func(t *testing.T) {
 		unknown := token[:len(token)-8] + "00000000"
-		run.keep("unknown API key", unknown)
+		record.Keep("unknown API key", unknown)
 		if a := verifyKey(t, papyrus, unknown); a.status == http.StatusOK {
 			t.Errorf("%v", a)
 		}
@@ -74,29 +77,29 @@ func TestErrorsKeepSecrets(t *testing.T) {
 
 // TestStartupErrorsKeepSecrets starts services with settings that are wrong.
 func TestStartupErrorsKeepSecrets(t *testing.T) {
-	password, key := newSecret("database password"), newSecret("signing secret")
-	good := keyring("k1").with(withoutIdentity()).with(settings{"SEAL_KEY": newSecret("seal key")})
+	password, key := record.NewSecret("database password"), record.NewSecret("signing secret")
+	good := program.Keyring("k1").With(program.WithoutIdentity()).With(program.Settings{"SEAL_KEY": record.NewSecret("seal key")})
 	tests := []struct {
 		name    string
-		wrong   settings
+		wrong   program.Settings
 		blaming string
 	}{
-		{"broken JSON", settings{"SIGNING_KEYS": `{"k1":"` + key}, "SIGNING_KEYS"},
-		{"a list of keys", settings{"SIGNING_KEYS": `["` + key + `"]`}, "SIGNING_KEYS"},
-		{"id and secret the wrong way round", settings{"SIGNING_KEYS": `{"` + key + `":"k1"}`}, "SIGNING_KEYS"},
-		{"an active id that is a secret", settings{"ACTIVE_KEY_ID": "k2"}, "ACTIVE_KEY_ID"},
-		{"a short seal key", settings{"SEAL_KEY": key[:20]}, "SEAL_KEY"},
-		{"a bad database URL", settings{"DATABASE_URL": "postgres://postgres:" + password + "@127.0.0.1:port/db"}, "DATABASE_URL"},
-		{"a database of another kind", settings{"DATABASE_URL": "mysql://root:" + password + "@127.0.0.1/db"}, "DATABASE_URL"},
-		{"a database that is not there", settings{"DATABASE_URL": "postgres://postgres:" + password + "@127.0.0.1:1/db"}, ""},
+		{"broken JSON", program.Settings{"SIGNING_KEYS": `{"k1":"` + key}, "SIGNING_KEYS"},
+		{"a list of keys", program.Settings{"SIGNING_KEYS": `["` + key + `"]`}, "SIGNING_KEYS"},
+		{"id and secret the wrong way round", program.Settings{"SIGNING_KEYS": `{"` + key + `":"k1"}`}, "SIGNING_KEYS"},
+		{"an active id that is a secret", program.Settings{"ACTIVE_KEY_ID": "k2"}, "ACTIVE_KEY_ID"},
+		{"a short seal key", program.Settings{"SEAL_KEY": key[:20]}, "SEAL_KEY"},
+		{"a bad database URL", program.Settings{"DATABASE_URL": "postgres://postgres:" + password + "@127.0.0.1:port/db"}, "DATABASE_URL"},
+		{"a database of another kind", program.Settings{"DATABASE_URL": "mysql://root:" + password + "@127.0.0.1/db"}, "DATABASE_URL"},
+		{"a database that is not there", program.Settings{"DATABASE_URL": "postgres://postgres:" + password + "@127.0.0.1:1/db"}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newProcess(t, "receiver", good)
-			p.env = p.env.with(tt.wrong)
-			run.keep("short seal key", key[:20])
-			out, err := command(t, p.dir, p.env, "serve", p.service).CombinedOutput()
-			run.see("a start with "+tt.name, string(out))
+			p.Env = p.Env.With(tt.wrong)
+			record.Keep("short seal key", key[:20])
+			out, err := p.Command("serve", p.Service).CombinedOutput()
+			record.See("a start with "+tt.name, string(out))
 			if err == nil || !strings.Contains(string(out), tt.blaming) {
 				t.Errorf("%v, want an error that names %q:\n%s", err, tt.blaming, out)
 			}

@@ -8,21 +8,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestRefusedSignInsAreAlike refuses sign-ins for the four reasons that there are: to who asks they are one, by the answer and by the
 // time that it takes. Accounts that are still on bcrypt, from an adopted database, are not among them: bcrypt costs what it costs.
 func TestRefusedSignInsAreAlike(t *testing.T) {
 	const samples, tries, alpha = 150, 3, 0.001
-	p := start(t, "papyrus", settings{"LOG_LEVEL": "info"})
-	papyrus := p.url("papyrus")
+	p := start(t, "papyrus", program.Settings{"LOG_LEVEL": "info"})
+	papyrus := p.URL("papyrus")
 	wrong := func(r *reader) *reader {
 		guess := *r
-		guess.password = newSecret("wrong password")
+		guess.password = record.NewSecret("wrong password")
 		return &guess
 	}
 	disabled, google := register(t, papyrus), register(t, papyrus)
-	p.command("user", "disable", disabled.userID)
+	p.Run("user", "disable", disabled.userID)
 	changeRows(t, p, "DELETE FROM password_credentials WHERE user_id = ?", google.userID) // as if Google had made it
 	reasons := []*refusalReason{
 		{name: "a wrong password", guess: wrong(register(t, papyrus))},

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // switchboard passes connections on to a Postgres, and can keep from it who listens for notices.
@@ -106,7 +108,7 @@ func (s *switchboard) isMuted(conn net.Conn) bool {
 func (s *switchboard) deafen() {
 	s.t.Helper()
 	_ = s.refuse().Close()
-	eventually(s.t, "the replica tries to listen again", s.asks(func() bool { return s.refused > 0 }))
+	program.Eventually(s.t, "the replica tries to listen again", s.asks(func() bool { return s.refused > 0 }))
 }
 
 // mute lets nothing pass any more over the listening connection, which stays open, and refuses others.
@@ -132,7 +134,7 @@ func (s *switchboard) hear() {
 	s.mu.Lock()
 	s.deaf = false
 	s.mu.Unlock()
-	eventually(s.t, "the replica listens again", s.asks(func() bool { return s.listener != nil }))
+	program.Eventually(s.t, "the replica listens again", s.asks(func() bool { return s.listener != nil }))
 }
 
 // asks returns a question about s under its lock.

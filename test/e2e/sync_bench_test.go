@@ -16,16 +16,18 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/test/postgres"
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // eachEngine runs a benchmark of a papyrus process on SQLite and on Postgres.
-func eachEngine(b *testing.B, run func(b *testing.B, p *process)) {
+func eachEngine(b *testing.B, run func(b *testing.B, p *program.Process)) {
 	b.Helper()
-	b.Run("sqlite", func(b *testing.B) { run(b, start(b, "papyrus", settings{"LOG_LEVEL": "warn"})) })
+	b.Run("sqlite", func(b *testing.B) { run(b, start(b, "papyrus", program.Settings{"LOG_LEVEL": "warn"})) })
 	b.Run("postgres", func(b *testing.B) {
-		run(b, start(b, "papyrus", settings{
-			"LOG_LEVEL": "warn", "DATABASE_URL": withPassword(b, postgres.NewDatabase(b)), "SEAL_KEY": newSecret("seal key"),
-			"REFRESH_TOKEN_KEY": newSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(b), "PUBLIC_BASE_URL": "https://accounts.example.com",
+		run(b, start(b, "papyrus", program.Settings{
+			"LOG_LEVEL": "warn", "DATABASE_URL": withPassword(b, postgres.NewDatabase(b)), "SEAL_KEY": record.NewSecret("seal key"),
+			"REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(b), "PUBLIC_BASE_URL": "https://accounts.example.com",
 		}))
 	})
 }
@@ -36,13 +38,13 @@ func BenchmarkIdleStreams(b *testing.B) {
 		for _, streams := range []int{1000, 5000} {
 			b.Run(fmt.Sprintf("%s/%d", encoding, streams), func(b *testing.B) {
 				for b.Loop() {
-					p := start(b, "papyrus", settings{"LOG_LEVEL": "warn"})
+					p := start(b, "papyrus", program.Settings{"LOG_LEVEL": "warn"})
 					users := newStreamUsers(b, p, streams/50)
-					p.stop(terminate) // what the registrations took is no part of it
-					p.start()
-					before := p.residentKB()
+					p.Stop(terminate) // what the registrations took is no part of it
+					p.Start()
+					before := p.Memory("VmRSS")
 					listening := listenAll(b, users, streams, encoding)
-					after := p.residentKB()
+					after := p.Memory("VmRSS")
 					b.ReportMetric((after-before)/1024, "MiB")
 					b.ReportMetric((after-before)/float64(streams), "KiB/stream")
 					listening.close()
@@ -57,7 +59,7 @@ func BenchmarkIdleStreams(b *testing.B) {
 func BenchmarkCommitToDevice(b *testing.B) {
 	for _, streams := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("%d streams", streams), func(b *testing.B) {
-			eachEngine(b, func(b *testing.B, p *process) {
+			eachEngine(b, func(b *testing.B, p *program.Process) {
 				b.Helper()
 				users := newStreamUsers(b, p, min(streams, 100))
 				listening := listenAll(b, users, streams, "identity")
@@ -87,7 +89,7 @@ func BenchmarkCommitToDevice(b *testing.B) {
 func BenchmarkFirstSync(b *testing.B) {
 	for _, rows := range []int{20_000, 200_000} {
 		b.Run(fmt.Sprint(rows), func(b *testing.B) {
-			eachEngine(b, func(b *testing.B, p *process) {
+			eachEngine(b, func(b *testing.B, p *program.Process) {
 				b.Helper()
 				u := newStreamUsers(b, p, 1)[0]
 				for range rows / 1000 {
@@ -139,14 +141,14 @@ type streamUser struct {
 	ops            int
 }
 
-func newStreamUsers(b *testing.B, p *process, n int) []*streamUser {
+func newStreamUsers(b *testing.B, p *program.Process, n int) []*streamUser {
 	b.Helper()
 	users := make([]*streamUser, n)
 	each(n, 4, func(i int) {
-		r := register(b, p.url("papyrus"))
-		token := r.call(http.MethodPost, p.url("papyrus")+"/v1/auth/powersync-token", "").member("token")
+		r := register(b, p.URL("papyrus"))
+		token := r.call(http.MethodPost, p.URL("papyrus")+"/v1/auth/powersync-token", "").member("token")
 		keepPowerSyncToken(token)
-		users[i] = &streamUser{reader: r, papyrus: p.url("papyrus"), token: token}
+		users[i] = &streamUser{reader: r, papyrus: p.URL("papyrus"), token: token}
 	})
 	return users
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/device"
 	"github.com/provisioner/provisioner/test/postgres"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // TestSyncHistories plays random histories of several users with several devices each: edits, deletes, offline spells, lost answers,
@@ -49,11 +50,11 @@ var deviceColumns = [historyDevices]string{"title", "subtitle", "author"}
 // sharedColumn is written by all of them, each time with another value.
 const sharedColumn = "publisher"
 
-func playHistories(t *testing.T, replicas ...*process) {
+func playHistories(t *testing.T, replicas ...*program.Process) {
 	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience+30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*program.Patience+30*time.Second)
 	defer cancel()
 
 	var users []*historyUser
@@ -79,7 +80,7 @@ func playHistories(t *testing.T, replicas ...*process) {
 }
 
 // disturb crashes the replicas and compacts, until the devices have played.
-func disturb(t *testing.T, replicas []*process, played <-chan struct{}) {
+func disturb(t *testing.T, replicas []*program.Process, played <-chan struct{}) {
 	t.Helper()
 	for n := range 2 * historyCrashes {
 		select {
@@ -89,9 +90,9 @@ func disturb(t *testing.T, replicas []*process, played <-chan struct{}) {
 		case <-time.After(700 * time.Millisecond):
 		}
 		p := replicas[n%len(replicas)]
-		t.Log(strings.TrimSpace(p.command("sync", "compact", "--void", "1")))
+		t.Log(strings.TrimSpace(p.Run("sync", "compact", "--void", "1")))
 		if n%2 == 1 {
-			p.crash()
+			p.Crash()
 		}
 	}
 }
@@ -111,10 +112,10 @@ type historyUser struct {
 	retired map[string]bool              // by row and value: those that made way for another
 }
 
-func newHistoryUser(t *testing.T, replicas []*process, seed uint64) *historyUser {
+func newHistoryUser(t *testing.T, replicas []*program.Process, seed uint64) *historyUser {
 	t.Helper()
 	u := &historyUser{
-		t: t, url: replicas[0].url("papyrus"), reader: register(t, replicas[0].url("papyrus")),
+		t: t, url: replicas[0].URL("papyrus"), reader: register(t, replicas[0].URL("papyrus")),
 		deleted: map[string]bool{}, last: map[string]map[string]string{}, told: map[string]int{},
 		shared: map[string]string{}, retired: map[string]bool{},
 	}
@@ -122,7 +123,7 @@ func newHistoryUser(t *testing.T, replicas []*process, seed uint64) *historyUser
 		d := &historyDevice{user: u, number: n, random: rand.New(rand.NewPCG(seed, uint64(n)))}
 		session := u.reader.elsewhere(u.url)
 		config := device.Config{
-			URL:         replicas[n%len(replicas)].url("papyrus"),
+			URL:         replicas[n%len(replicas)].URL("papyrus"),
 			AccessToken: session.access,
 			OnToken:     keepPowerSyncToken,
 			Transport:   &lossy{random: rand.New(rand.NewPCG(seed, uint64(100+n)))},

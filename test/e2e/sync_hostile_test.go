@@ -17,26 +17,27 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/test/device"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // TestHostileUploads uploads batches of real books that were mangled, 100,000 mutations in all. No answer is a 5xx, 422 is for what
 // is no batch at all, and after each the device syncs on.
 func TestHostileUploads(t *testing.T) {
 	const uploads, mutations, users = 5000, 20, 8
-	p := start(t, "papyrus", settings{"LOG_LEVEL": "warn"})
+	p := start(t, "papyrus", program.Settings{"LOG_LEVEL": "warn"})
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*program.Patience)
 	defer cancel()
 
 	readers := make([]*reader, users)
 	for n := range readers {
-		readers[n] = register(t, p.url("papyrus"))
+		readers[n] = register(t, p.URL("papyrus"))
 	}
 	var statuses [600]atomic.Int64
 	each(users, users, func(n int) {
 		r := readers[n]
-		d := device.New(device.Config{URL: p.url("papyrus"), AccessToken: r.access, OnToken: keepPowerSyncToken, Transport: network})
+		d := device.New(device.Config{URL: p.URL("papyrus"), AccessToken: r.access, OnToken: keepPowerSyncToken, Transport: network})
 		d.Online(ctx)
 		defer d.Offline()
 		m := mangler{random: rand.New(rand.NewPCG(seed, uint64(n)))}
@@ -44,7 +45,7 @@ func TestHostileUploads(t *testing.T) {
 		d.Write(func(tx *device.Tx) { tx.Put(canary, device.Row{"title": "canary"}) })
 		for i := range uploads / users {
 			body := m.mangle(realBatch(m.random, i), mutations)
-			a, err := r.uploadUndocumented(p.url("papyrus"), body)
+			a, err := r.uploadUndocumented(p.URL("papyrus"), body)
 			if err != nil {
 				t.Errorf("no answer: %v to %.500s", err, body)
 				return

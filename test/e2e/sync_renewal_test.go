@@ -17,6 +17,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/provisioner/provisioner/test/powersync"
+	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/record"
 )
 
 // TestSyncSDKRenewsTokens has devices live on PowerSync tokens of 23 s. Streams tell of the end of a token 20 s before: every three
@@ -27,9 +29,9 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, "all", settings{"POWERSYNC_JWT_PRIVATE_KEY": pemOf(t, key), "POWERSYNC_JWT_KEY_ID": "short"})
-	owner := register(t, p.url("papyrus"))
-	through := proxy(t, p.url("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	p := start(t, "all", program.Settings{"POWERSYNC_JWT_PRIVATE_KEY": pemOf(t, key), "POWERSYNC_JWT_KEY_ID": "short"})
+	owner := register(t, p.URL("papyrus"))
+	through := proxy(t, p.URL("papyrus"), func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		// A Go server closes the request's body when it begins to answer, and a Go client that still reads it for its end then closes
 		// the connection to papyrus, in the middle of a stream.
 		body, err := io.ReadAll(r.Body)
@@ -56,7 +58,7 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 	var shelf []string
 	for round := range renewals {
 		for _, device := range devices {
-			eventually(t, "the stream is opened anew", func() bool { return streams(device.Report()) > 1+round })
+			program.Eventually(t, "the stream is opened anew", func() bool { return streams(device.Report()) > 1+round })
 		}
 		shelf = append(shelf, fmt.Sprintf("%d by nobody", round))
 		write(devices["bson"], "INSERT INTO books (id, title) VALUES (uuid(), ?)", fmt.Sprint(round))
@@ -105,6 +107,6 @@ func pemOf(t *testing.T, key *rsa.PrivateKey) string {
 		t.Fatal(err)
 	}
 	text := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	run.keep("PowerSync key", text)
+	record.Keep("PowerSync key", text)
 	return text
 }

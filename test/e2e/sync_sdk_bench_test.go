@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/test/powersync"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // BenchmarkSyncSDKFirst reports how long a new device with PowerSync's own SDK takes for a library of 20,000 books.
@@ -13,7 +14,7 @@ func BenchmarkSyncSDKFirst(b *testing.B) {
 	const books = 20_000
 	for _, encoding := range []string{"ndjson", "bson"} {
 		b.Run(encoding, func(b *testing.B) {
-			eachEngine(b, func(b *testing.B, p *process) {
+			eachEngine(b, func(b *testing.B, p *program.Process) {
 				b.Helper()
 				u := newStreamUsers(b, p, 1)[0]
 				for range books / 1000 {
@@ -35,7 +36,7 @@ func BenchmarkSyncSDKFirst(b *testing.B) {
 
 // BenchmarkSyncSDKCommit reports how long after the request of an upload a device with PowerSync's own SDK shows the change.
 func BenchmarkSyncSDKCommit(b *testing.B) {
-	eachEngine(b, func(b *testing.B, p *process) {
+	eachEngine(b, func(b *testing.B, p *program.Process) {
 		b.Helper()
 		u := newStreamUsers(b, p, 1)[0]
 		device := powersync.Start(b).NewDevice("device", powersync.Options{Backend: u.papyrus, Checkpoints: "legacy"})

@@ -9,13 +9,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/test/powersync"
+	"github.com/provisioner/provisioner/test/program"
 )
 
 // TestSyncSDK is the life of two users' devices in PowerSync's own SDK, in each encoding of the stream and each mode of write
 // checkpoints.
 func TestSyncSDK(t *testing.T) {
 	p := start(t, "all", nil)
-	papyrus := p.url("papyrus")
+	papyrus := p.URL("papyrus")
 	node := powersync.Start(t)
 	for _, tt := range []struct {
 		name, contentType string
@@ -47,7 +48,7 @@ const (
 // TestSyncSDKInBrowser is the same in a browser, from an origin of its own.
 func TestSyncSDKInBrowser(t *testing.T) {
 	web := powersync.ServeWeb(t)
-	papyrus := start(t, "all", settings{"CORS_ORIGINS": `["` + web.Origin + `"]`}).url("papyrus")
+	papyrus := start(t, "all", program.Settings{"CORS_ORIGINS": `["` + web.Origin + `"]`}).URL("papyrus")
 	for _, checkpoints := range []string{"legacy", "requests"} {
 		t.Run(checkpoints+" checkpoints", func(t *testing.T) {
 			liveWithDevices(t, papyrus, func(name string) *powersync.Device {
@@ -128,7 +129,7 @@ func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // TestSyncSDKRefreshes connects a device whose access token is no longer good: its connector gets others by the refresh token.
 func TestSyncSDKRefreshes(t *testing.T) {
-	papyrus := start(t, "all", nil).url("papyrus")
+	papyrus := start(t, "all", nil).URL("papyrus")
 	owner := register(t, papyrus)
 	phone := powersync.Start(t).NewDevice("phone", powersync.Options{Backend: papyrus, Checkpoints: "legacy"})
 	phone.Connect("expired", owner.refreshToken)
@@ -142,10 +143,10 @@ func TestSyncSDKRefreshes(t *testing.T) {
 // TestSyncSDKOverRestarts ends the server, first in order and then not, under devices that go on writing.
 func TestSyncSDKOverRestarts(t *testing.T) {
 	p := start(t, "all", nil)
-	owner := register(t, p.url("papyrus"))
+	owner := register(t, p.URL("papyrus"))
 	node := powersync.Start(t)
-	phone := node.NewDevice("phone", powersync.Options{Backend: p.url("papyrus"), Checkpoints: "legacy"})
-	tablet := node.NewDevice("tablet", powersync.Options{Backend: p.url("papyrus"), Checkpoints: "requests"})
+	phone := node.NewDevice("phone", powersync.Options{Backend: p.URL("papyrus"), Checkpoints: "legacy"})
+	tablet := node.NewDevice("tablet", powersync.Options{Backend: p.URL("papyrus"), Checkpoints: "requests"})
 	devices := []*powersync.Device{phone, tablet}
 	for _, device := range devices {
 		connect(device, owner)
@@ -158,19 +159,19 @@ func TestSyncSDKOverRestarts(t *testing.T) {
 		shelve(device, "1 by Austen")
 	}
 
-	if code := p.stop(terminate); code != 0 {
+	if code := p.Stop(terminate); code != 0 {
 		t.Errorf("exit code %d with streams open", code)
 	}
 	add(phone, "2")
-	p.start()
+	p.Start()
 	add(tablet, "3")
 	for _, device := range devices {
 		shelve(device, "1 by Austen", "2 by Austen", "3 by Austen")
 	}
 
-	p.kill()
+	p.Kill()
 	add(tablet, "4")
-	p.start()
+	p.Start()
 	add(phone, "5")
 	for _, device := range devices {
 		shelve(device, "1 by Austen", "2 by Austen", "3 by Austen", "4 by Austen", "5 by Austen")
@@ -193,11 +194,11 @@ func TestSyncSDKCrashInUpload(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := start(t, "all", nil)
-			owner := register(t, p.url("papyrus"))
+			owner := register(t, p.URL("papyrus"))
 			worst := newGate("/powersync-upload", tt.kept)
-			through := worst.between(t)(p.url("papyrus"))
+			through := worst.between(t)(p.URL("papyrus"))
 			node := powersync.Start(t)
-			tablet := node.NewDevice("tablet", powersync.Options{Backend: p.url("papyrus"), Checkpoints: "legacy"})
+			tablet := node.NewDevice("tablet", powersync.Options{Backend: p.URL("papyrus"), Checkpoints: "legacy"})
 			phone := node.NewDevice("phone", powersync.Options{Backend: through, Checkpoints: "legacy"})
 			connect(tablet, owner)
 			emma := uuid.NewString()
@@ -212,9 +213,9 @@ func TestSyncSDKCrashInUpload(t *testing.T) {
 			}
 			write(tablet, "UPDATE books SET title = 'tablet' WHERE id = ?", emma)
 			tablet.AwaitUploaded()
-			p.kill()
+			p.Kill()
 			close(worst.opened)
-			p.start()
+			p.Start()
 			for _, device := range []*powersync.Device{phone, tablet} {
 				shelve(device, tt.want)
 			}

@@ -37,7 +37,7 @@ func TestPowerSyncServiceSendsTheSame(t *testing.T) {
 	}
 	other.upload(2)
 	byHand(t, database, owner.userID)
-	replicas[0].command("sync", "compact") // which also tells of what was written by hand
+	replicas[0].Run("sync", "compact") // which also tells of what was written by hand
 
 	got := owner.firstSync()
 	want := ruled(t, database, owner.userID)

@@ -1,8 +1,10 @@
-package e2e_test
+package record_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/record"
 )
 
 func TestLeaksAreFound(t *testing.T) {
@@ -27,21 +29,29 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var r record
-			r.keep("password", password)
-			r.keep("jwt", jwt)
-			r.keep("private key", key)
-			r.see("log of sender", "first line\n")
-			r.see("log of receiver", tt.shown)
-			got := r.leaks()
+			var r record.Record
+			r.Keep("password", password)
+			r.Keep("jwt", jwt)
+			r.Keep("private key", key)
+			r.See("log of sender", "first line\n")
+			r.See("log of receiver", tt.shown)
+			got := r.Leaks()
 			if len(got) != tt.leaks {
-				t.Errorf("leaks() = %q, want %d", got, tt.leaks)
+				t.Errorf("Leaks() = %q, want %d", got, tt.leaks)
 			}
 			for _, leak := range got {
 				if !strings.Contains(leak, "log of receiver") || strings.Contains(leak, password) && tt.leaks == 1 && !strings.Contains(tt.name, "twice") {
-					t.Errorf("leaks() = %q, want the place and not the secret", leak)
+					t.Errorf("Leaks() = %q, want the place and not the secret", leak)
 				}
 			}
 		})
+	}
+}
+
+func TestShortSecretsAreRefused(t *testing.T) {
+	var r record.Record
+	r.Keep("PIN", "1234")
+	if got := r.Leaks(); len(got) != 1 || !strings.Contains(got[0], "PIN") || strings.Contains(got[0], "1234") {
+		t.Errorf("Leaks() = %q, want a complaint about the PIN", got)
 	}
 }

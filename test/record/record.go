@@ -1,4 +1,6 @@
-package e2e_test
+// Package record finds the secrets that a test run shows: in logs, on metric pages, in the bodies of errors. It does not know
+// what is secret: those who make a secret tell it.
+package record
 
 import (
 	"encoding/binary"
@@ -8,11 +10,12 @@ import (
 	"sync"
 )
 
-// record is what a run must not show, and all that it showed.
-type record struct {
+// Record is what a run must not show, and all that it showed. Its methods are safe for concurrent use.
+type Record struct {
 	mu      sync.Mutex
 	secrets map[string]string // what each is, by its text
 	sights  []sight
+	short   []string // complaints about texts that cannot be looked for
 }
 
 // sight is a text that somebody besides the user can read: a log, a metric page, the body of an error.
@@ -21,8 +24,8 @@ type sight struct{ where, text string }
 // leastSecret is the length from which a text cannot occur by chance. Secrets of tests are no shorter.
 const leastSecret = 8
 
-// keep notes a secret. Of a JWT also the payload and the signature alone are secret, of several lines each one.
-func (r *record) keep(what, text string) {
+// Keep notes a secret. Of a JWT also the payload and the signature alone are secret, of several lines each one.
+func (r *Record) Keep(what, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.secrets == nil {
@@ -36,21 +39,23 @@ func (r *record) keep(what, text string) {
 	}
 	for _, part := range parts {
 		if len(part) < leastSecret {
-			panic(fmt.Sprintf("%s: a secret of %d bytes cannot be looked for", what, len(part)))
+			r.short = append(r.short, fmt.Sprintf("%s: a secret of %d bytes cannot be looked for", what, len(part)))
+			continue
 		}
 		r.secrets[part] = what
 	}
 }
 
-// see notes what was shown.
-func (r *record) see(where, text string) {
+// See notes what was shown.
+func (r *Record) See(where, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sights = append(r.sights, sight{where, text})
 }
 
-// leaks returns a sentence for every secret that was shown, with the text around its first appearance.
-func (r *record) leaks() []string {
+// Leaks returns a sentence for every secret that was shown, with the text before its first appearance, and for every text
+// that is too short to be looked for.
+func (r *Record) Leaks() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	byStart := map[uint64][]string{}
@@ -58,7 +63,7 @@ func (r *record) leaks() []string {
 		start := startOf(text)
 		byStart[start] = append(byStart[start], text)
 	}
-	var found []string
+	found := slices.Clone(r.short)
 	for _, s := range r.sights {
 		for text, at := range s.find(byStart) {
 			line := s.text[max(0, at-120):at]
@@ -85,7 +90,7 @@ func (s sight) find(byStart map[uint64][]string) map[string]int {
 func startOf(text string) uint64 { return binary.LittleEndian.Uint64([]byte(text[:leastSecret])) }
 
 // summary says how much was looked at.
-func (r *record) summary() string {
+func (r *Record) summary() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	size := 0
