@@ -17,10 +17,10 @@ RACED := ./pkg/... ./config/... ./cmd/...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench vuln clean
+.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench microbench vuln clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, a browser, clients
 	@$(STEP) 'system packages' .ci/deps install
@@ -70,8 +70,11 @@ fuzz: ## Run every fuzz target for FUZZTIME each (default 10s, in CI 30s)
 test: ready ## Run all that CI runs
 	@$(STEP) 'make test' $(MAKE) --no-print-directory lint race exact e2e fuzz
 
-bench: ## Run the benchmarks
-	@$(STEP) bench go test -run '^$$' -bench . -benchmem $(RACED)
+bench: ## Measure the provisioner beside its peers, all in one run
+	@go run ./test/bench
+
+microbench: ## Run the benchmarks
+	@$(STEP) microbench go test -run '^$$' -bench . -benchmem $(RACED)
 
 # Not a part of test: its database, https://vuln.go.dev, is out of reach of some networks. Run it where it can.
 vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)

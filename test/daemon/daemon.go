@@ -32,11 +32,13 @@ type Daemon struct {
 	exited chan struct{}
 }
 
-// Start runs cmd in a process group of its own and keeps what it prints. On Linux the kernel ends the process together
-// with the test binary.
+// Start runs cmd in a process group of its own and keeps what it prints, unless cmd already says where that goes. On Linux
+// the kernel ends the process together with the test binary.
 func Start(cmd *exec.Cmd) (*Daemon, error) {
 	d := &Daemon{name: filepath.Base(cmd.Path), cmd: cmd, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = &d.output, &d.output
+	if cmd.Stdout == nil && cmd.Stderr == nil {
+		cmd.Stdout, cmd.Stderr = &d.output, &d.output
+	}
 	cmd.WaitDelay = stopTimeout // a grandchild may hold the output open
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -102,6 +104,9 @@ func (d *Daemon) Stop(sig os.Signal) error {
 		return fmt.Errorf("%s had to be killed:\n%s", d.name, d.Output())
 	}
 }
+
+// PID returns the id of the process, which is that of its process group too.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
 
 // Output returns what the process has printed so far, on both streams.
 func (d *Daemon) Output() string { return d.output.String() }
