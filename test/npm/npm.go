@@ -3,6 +3,7 @@
 package npm
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,19 +56,27 @@ func Command(t testing.TB, module, script string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Dir returns the directory of a module, test/<module>. It is found from the root of the repository: a test runs in its own
-// package's.
+// Dir returns the directory of a module, test/<module>.
 func Dir(t testing.TB, module string) string {
 	t.Helper()
-	dir, err := os.Getwd()
+	dir, err := Find(module)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+// Find is [Dir] for those who are no test. The directory is found from the root of the repository: a test runs in its own
+// package's.
+func Find(module string) (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "test", module)
+			return filepath.Join(dir, "test", module), nil
 		}
 	}
-	t.Fatal("no go.mod above the working directory")
-	return ""
+	return "", errors.New("no go.mod above the working directory")
 }

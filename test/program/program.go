@@ -31,14 +31,23 @@ type built struct {
 	dir  *daemon.Dir // held on to: the directory ends with it
 }
 
+// Path returns where the program is, which is built first.
+func Path() (string, error) {
+	b, err := build()
+	if err != nil {
+		return "", err
+	}
+	return b.path, nil
+}
+
 // Command prepares the program with the arguments, to run in dir with s as its whole environment.
 func Command(t testing.TB, dir string, s Settings, args ...string) *exec.Cmd {
 	t.Helper()
-	b, err := build()
+	path, err := Path()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(b.path, args...)
-	cmd.Dir, cmd.Env = dir, s.environ()
+	cmd := exec.Command(path, args...)
+	cmd.Dir, cmd.Env = dir, s.Environ()
 	return cmd
 }

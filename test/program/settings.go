@@ -23,8 +23,8 @@ func (s Settings) With(changes Settings) Settings {
 	return all
 }
 
-// environ returns s as an environment, with nothing of the test's own but what programs need.
-func (s Settings) environ() []string {
+// Environ returns s as an environment, with nothing of the test's own but what programs need.
+func (s Settings) Environ() []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "TZ=UTC"}
 	for _, name := range slices.Sorted(maps.Keys(s)) {
 		if s[name] != "" {

@@ -64,32 +64,63 @@ func StartReceiver(t testing.TB, b Bindings) string {
 
 func start(t testing.TB, config string, b Bindings) string {
 	t.Helper()
-	dir := npm.Dir(t, "workers")
-	control, announce, err := os.Pipe()
+	w, err := Launch(config, b)
 	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(executable(t, dir), "serve", "--control-fd=3", config)
-	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, append(b.environ(), "TZ=UTC"), []*os.File{announce}
-	process, startErr := daemon.Start(cmd)
-	if err := errors.Join(startErr, announce.Close()); err != nil { // workerd has its own; ours would keep the pipe open
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(process.Stop(syscall.SIGKILL), control.Close()); err != nil {
+		if err := w.Stop(); err != nil {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("%s: %s", config, process.Output())
+			t.Logf("%s: %s", config, w.process.Output())
 		}
 	})
+	return w.URL
+}
 
+// Worker is a Worker in a process of its own.
+type Worker struct {
+	URL string // without trailing slash
+
+	process *daemon.Daemon
+	control *os.File
+}
+
+// Launch is [StartSender] with "sender.capnp" and [StartReceiver] with "receiver.capnp" for those who are no test: they stop it.
+func Launch(config string, b Bindings) (*Worker, error) {
+	dir, err := npm.Find("workers")
+	if err != nil {
+		return nil, err
+	}
+	program, err := Program()
+	if err != nil {
+		return nil, err
+	}
+	control, announce, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, "serve", "--control-fd=3", config)
+	cmd.Dir, cmd.Env, cmd.ExtraFiles = dir, append(b.environ(), "TZ=UTC"), []*os.File{announce}
+	process, startErr := daemon.Start(cmd)
+	if err := errors.Join(startErr, announce.Close()); err != nil { // workerd has its own; ours would keep the pipe open
+		return nil, errors.Join(err, control.Close())
+	}
+	w := &Worker{process: process, control: control}
 	port, err := announced(control)
 	if err != nil {
-		t.Fatalf("%s: %v", config, err)
+		return nil, errors.Join(fmt.Errorf("%s: %w", config, err), w.Stop())
 	}
-	return fmt.Sprintf("http://127.0.0.1:%d", port)
+	w.URL = fmt.Sprintf("http://127.0.0.1:%d", port)
+	return w, nil
 }
+
+// PID returns the id of the process.
+func (w *Worker) PID() int { return w.process.PID() }
+
+// Stop ends the process.
+func (w *Worker) Stop() error { return errors.Join(w.process.Stop(syscall.SIGKILL), w.control.Close()) }
 
 // announced reads the port from workerd's first control message, {"event":"listen","socket":"http","port":…}.
 func announced(control *os.File) (int, error) {
@@ -103,15 +134,18 @@ func announced(control *os.File) (int, error) {
 	return message.Port, nil
 }
 
-// executable returns the path of workerd. npm installs the one package of it that fits the platform.
-func executable(t testing.TB, dir string) string {
-	t.Helper()
+// Program returns the path of workerd. npm installs the one package of it that fits the platform.
+func Program() (string, error) {
+	dir, err := npm.Find("workers")
+	if err != nil {
+		return "", err
+	}
 	programs, err := filepath.Glob(filepath.Join(dir, "node_modules/@cloudflare/workerd-*/bin/workerd"))
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	if len(programs) != 1 {
-		t.Fatalf("no workerd in %s/node_modules: run `make deps`", dir)
+		return "", fmt.Errorf("no workerd in %s/node_modules: run `make deps`", dir)
 	}
-	return programs[0]
+	return programs[0], nil
 }
