@@ -14,6 +14,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestAccountsExchange is what the shipped app says to papyrus from the first start to the sign-out, and what it hears, byte for
@@ -23,7 +24,7 @@ func TestAccountsExchange(t *testing.T) {
 	p := start(t, "papyrus", program.Settings{"PUBLIC_BASE_URL": publicURL})
 	papyrus := p.URL("papyrus")
 	r := &reader{t: t, email: "reader@example.com", password: record.NewSecret("password")}
-	send := func(method, path, body string) answer {
+	send := func(method, path, body string) wire.Answer {
 		t.Helper()
 		if r.accessToken == "" {
 			return mustPost(t, papyrus+path, body)
@@ -47,7 +48,7 @@ func TestAccountsExchange(t *testing.T) {
 	published := send(http.MethodGet, "/v1/auth/jwks", none)
 	isExactly(t, "jwks", published, http.StatusOK,
 		`{"keys":[{"use":"sig","kty":"RSA","kid":"<uuid>","alg":"RS256","n":"<modulus>","e":"AQAB"}]}`)
-	isPowerSyncToken(t, synced.member("token"), published.body, jwt.MapClaims{
+	isPowerSyncToken(t, synced.Member("token"), published.Body, jwt.MapClaims{
 		"sub": r.userID, "aud": "powersync", "type": "powersync", "iss": publicURL,
 	})
 
@@ -55,7 +56,7 @@ func TestAccountsExchange(t *testing.T) {
 	ended := send(http.MethodPost, "/v1/auth/powersync-token", none)
 	isExactly(t, "powersync-token after logout", ended, http.StatusUnauthorized,
 		`{"error":{"code":"SESSION_REVOKED","message":"The session has ended","details":{}}}`)
-	if challenge := ended.header.Get("WWW-Authenticate"); challenge != "Bearer" {
+	if challenge := ended.Header.Get("WWW-Authenticate"); challenge != "Bearer" {
 		t.Errorf("WWW-Authenticate %q", challenge)
 	}
 	isExactly(t, "refresh after logout", mustRefresh(t, papyrus, r.refreshToken), http.StatusUnauthorized,
@@ -75,23 +76,23 @@ var placeholders = []struct {
 }
 
 // isExactly checks a whole answer of papyrus. What holds a token must not be kept on the way.
-func isExactly(t *testing.T, step string, a answer, status int, body string) {
+func isExactly(t *testing.T, step string, a wire.Answer, status int, body string) {
 	t.Helper()
 	keepTokens(a)
-	got := strings.TrimSuffix(a.body, "\n")
+	got := strings.TrimSuffix(a.Body, "\n")
 	for _, p := range placeholders {
 		got = p.expression.ReplaceAllString(got, p.text)
 	}
-	if a.status != status {
-		t.Errorf("%s: status %d, want %d", step, a.status, status)
+	if a.Status != status {
+		t.Errorf("%s: status %d, want %d", step, a.Status, status)
 	}
 	if diff := cmp.Diff(body, got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", step, diff)
 	}
-	if contentType := a.header.Get("Content-Type"); body != "" && contentType != "application/json; charset=utf-8" {
+	if contentType := a.Header.Get("Content-Type"); body != "" && contentType != "application/json; charset=utf-8" {
 		t.Errorf("%s: Content-Type %q", step, contentType)
 	}
-	if cached := a.header.Get("Cache-Control"); strings.Contains(body, "<jwt>") && cached != "no-store" {
+	if cached := a.Header.Get("Cache-Control"); strings.Contains(body, "<jwt>") && cached != "no-store" {
 		t.Errorf("%s: Cache-Control %q", step, cached)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/smtp"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // auditEntry is a line of `provisioner audit list --json`.
@@ -55,8 +56,8 @@ func TestAudit(t *testing.T) {
 	second := r.elsewhere(papyrus)
 	r.newKey(papyrus)
 	rotated := r.call(http.MethodPost, papyrus+"/v1/keys/"+r.keyID(papyrus)+"/rotate", "")
-	record.Keep("API key", rotated.member("token"))
-	succeed(t, r.call(http.MethodDelete, papyrus+"/v1/keys/"+rotated.member("key_id"), ""), http.StatusNoContent)
+	record.Keep("API key", rotated.Member("token"))
+	succeed(t, r.call(http.MethodDelete, papyrus+"/v1/keys/"+rotated.Member("key_id"), ""), http.StatusNoContent)
 	succeed(t, second.call(http.MethodPost, papyrus+"/v1/auth/logout", ""), http.StatusNoContent)
 
 	third := r.elsewhere(papyrus)
@@ -105,12 +106,12 @@ func TestAuditOfAFlood(t *testing.T) {
 	r.password = record.NewSecret("wrong password")
 	bodies := []string{r.credentials(), (&reader{email: "nobody@example.com", password: r.password}).credentials()}
 	var refused [2]atomic.Int64
-	each(attempts, 2, func(i int) {
+	wire.Each(attempts, 2, func(i int) {
 		a := mustPost(t, p.URL("papyrus")+"/v1/auth/login", bodies[i%2])
 		switch {
 		case nested(a) == "401 UNAUTHORIZED":
 			refused[i%2].Add(1)
-		case a.status != http.StatusServiceUnavailable: // which was not judged
+		case a.Status != http.StatusServiceUnavailable: // which was not judged
 			t.Errorf("%v", a)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestOneKeyPerIntent has 1,000 clients ask for the same key at once, and keeps killing the receiver meanwhile: first at
@@ -35,7 +36,7 @@ func TestOneKeyPerIntent(t *testing.T) {
 			const clients, kills = 1000, 3
 			worst := newGate("/api-keys-create", tt.keyIsMade)
 			in := install(t, program.Keyring("k1"), worst.between(t), keepSignatures(t))
-			request := signUp(t, in.sender.URL("sender")).keyRequest("laptop")
+			request := signUp(t, in.sender.URL("sender")).KeyRequest("laptop")
 			began := time.Now()
 			asking := ask(t, clients, in.sender.URL("sender"), request, tt.header)
 
@@ -50,12 +51,12 @@ func TestOneKeyPerIntent(t *testing.T) {
 			asking.all.Wait()
 			t.Logf("%d clients, %d tries, %d kills, %v", clients, asking.tries.Load(), kills+1, time.Since(began).Round(time.Millisecond))
 
-			if len(asking.tokens.seen) != 1 {
-				t.Errorf("%d different answers, want one token", len(asking.tokens.seen))
+			if len(asking.tokens.Seen) != 1 {
+				t.Errorf("%d different answers, want one token", len(asking.tokens.Seen))
 			}
-			for token := range asking.tokens.seen {
+			for token := range asking.tokens.Seen {
 				record.Keep("API key", token)
-				if a := verifyKey(t, in.papyrus.URL("papyrus"), token); a.status != http.StatusOK {
+				if a := verifyKey(t, in.papyrus.URL("papyrus"), token); a.Status != http.StatusOK {
 					t.Errorf("verify the key: %v", a)
 				}
 			}
@@ -70,7 +71,7 @@ func TestOneKeyPerIntent(t *testing.T) {
 type crowd struct {
 	all              sync.WaitGroup
 	tries, successes atomic.Int64
-	tokens           counter
+	tokens           wire.Counter
 }
 
 // ask has so many clients send the request at once, each until it has its answer. It does not wait for them.
@@ -80,14 +81,14 @@ func ask(t *testing.T, clients int, sender, request string, header []string) *cr
 	c := &crowd{}
 	for range clients {
 		c.all.Go(func() {
-			a, n, err := postUntilOK(ctx, sender+"/send", request, header...)
+			a, n, err := client.PostUntilOK(ctx, sender+"/send", request, header...)
 			c.tries.Add(int64(n))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			c.successes.Add(1)
-			c.tokens.add(a.member("token"))
+			c.tokens.Add(a.Member("token"))
 		})
 	}
 	t.Cleanup(func() { cancel(); c.all.Wait() })
@@ -138,21 +139,6 @@ func (g *gate) wait() {
 	<-g.opened
 }
 
-// counter counts how often texts are added.
-type counter struct {
-	mu   sync.Mutex
-	seen map[string]int
-}
-
-func (c *counter) add(text string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.seen == nil {
-		c.seen = map[string]int{}
-	}
-	c.seen[text]++
-}
-
 // rows counts the rows of a table of p's SQLite database.
 func rows(t *testing.T, p *program.Process, table string) int {
 	t.Helper()
@@ -182,10 +168,10 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 	began := time.Now()
 	go func() {
 		defer close(done)
-		each(events, clients, func(i int) {
-			a, n, err := postUntilOK(ctx, sender.URL("sender")+"/send", event(i))
+		wire.Each(events, clients, func(i int) {
+			a, n, err := client.PostUntilOK(ctx, sender.URL("sender")+"/send", wire.Event(i))
 			tries.Add(int64(n))
-			if err != nil || a.body != `{"ok":true,"received":`+event(i)+`}` {
+			if err != nil || a.Body != `{"ok":true,"received":`+wire.Event(i)+`}` {
 				t.Errorf("event %d: %v, %v", i, a, err)
 				return
 			}
@@ -201,9 +187,9 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 	t.Logf("%d events, %d tries, %d kills, %v: %.0f events a second",
 		events, tries.Load(), kills, took.Round(time.Millisecond), events/took.Seconds())
 
-	stored := exported(t, receiver)
+	stored := receiver.Events()
 	for i := range events {
-		if n := stored[event(i)]; n != 1 {
+		if n := stored[wire.Event(i)]; n != 1 {
 			t.Errorf("event %d is stored %d times", i, n)
 		}
 	}
@@ -212,33 +198,18 @@ func TestAcknowledgedEventsAreKept(t *testing.T) {
 	}
 }
 
-// exported returns how often each body is in the export of p's events.
-func exported(t *testing.T, p *program.Process) map[string]int {
-	t.Helper()
-	var bodies counter
-	for line := range strings.Lines(p.Run("events", "export")) {
-		_, rest, ok := strings.Cut(line, `"body":`)
-		body, closed := strings.CutSuffix(strings.TrimSpace(rest), "}")
-		if !ok || !closed {
-			t.Fatalf("a line of the export without a body at its end: %s", line)
-		}
-		bodies.add(body)
-	}
-	return bodies.seen
-}
-
 // TestReplaysAreRefused sends 10,000 signed requests twice at once, to two receivers on one Postgres.
 func TestReplaysAreRefused(t *testing.T) {
 	const requests, pairs = 10_000, 24
 	s, receivers := receiversOnPostgres(t, newPostgres(t).NewDatabase())
 	all := make([]signed, requests)
 	for i := range all {
-		all[i] = sign("k1", s.Key("k1"), event(i))
+		all[i] = sign("k1", s.Key("k1"), wire.Event(i))
 	}
 
 	began := time.Now()
-	var outcomes counter
-	each(requests, pairs, func(i int) {
+	var outcomes wire.Counter
+	wire.Each(requests, pairs, func(i int) {
 		var pair sync.WaitGroup
 		var seen [2]string
 		for n, receiver := range receivers {
@@ -246,22 +217,22 @@ func TestReplaysAreRefused(t *testing.T) {
 		}
 		pair.Wait()
 		slices.Sort(seen[:])
-		outcomes.add(strings.Join(seen[:], ", "))
+		outcomes.Add(strings.Join(seen[:], ", "))
 	})
 	took := time.Since(began)
-	t.Logf("%d requests, each to two receivers: %v, %.0f a second", requests, outcomes.seen, 2*requests/took.Seconds())
-	if n := outcomes.seen["200, 409 REPLAY_DETECTED"]; n != requests {
-		t.Errorf("%d requests passed exactly once, want %d: %v", n, requests, outcomes.seen)
+	t.Logf("%d requests, each to two receivers: %v, %.0f a second", requests, outcomes.Seen, 2*requests/took.Seconds())
+	if n := outcomes.Seen["200, 409 REPLAY_DETECTED"]; n != requests {
+		t.Errorf("%d requests passed exactly once, want %d: %v", n, requests, outcomes.Seen)
 	}
 
 	receivers[0].Crash()
 	receivers[1].Stop(terminate)
 	receivers[1].Start()
-	var later counter
-	each(requests, 2*pairs, func(i int) {
-		later.add(outcome(all[i].post(receivers[i%2].URL("receiver"))))
+	var later wire.Counter
+	wire.Each(requests, 2*pairs, func(i int) {
+		later.Add(outcome(all[i].post(receivers[i%2].URL("receiver"))))
 	})
-	if n := later.seen["409 REPLAY_DETECTED"]; n != requests {
-		t.Errorf("%d requests were refused after a restart, want %d: %v", n, requests, later.seen)
+	if n := later.Seen["409 REPLAY_DETECTED"]; n != requests {
+		t.Errorf("%d requests were refused after a restart, want %d: %v", n, requests, later.Seen)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/test/program"
-	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestServeAllDrains ends a process under load, with 50 requests in it whose bodies come only afterwards.
@@ -34,7 +34,7 @@ func TestServeAllDrains(t *testing.T) {
 			clients.turn()
 			waiting := make([]*heldRequest, held)
 			for i := range waiting {
-				waiting[i] = hold(t, p.Addr("sender"), event(-1-i))
+				waiting[i] = hold(t, p.Addr("sender"), wire.Event(-1-i))
 			}
 
 			p.Signal(tt.sig)
@@ -48,7 +48,7 @@ func TestServeAllDrains(t *testing.T) {
 			})
 			clients.ended.Store(true)
 			for _, r := range waiting {
-				if a := r.finish(t); a.status != http.StatusOK {
+				if a := r.finish(t); a.Status != http.StatusOK {
 					t.Errorf("a request that was under way: %v", a)
 				}
 			}
@@ -67,7 +67,7 @@ func TestServeAllDrains(t *testing.T) {
 			for _, r := range waiting {
 				acknowledged = append(acknowledged, r.body)
 			}
-			stored := exported(t, p)
+			stored := p.Events()
 			for _, body := range acknowledged {
 				if stored[body] != 1 {
 					t.Errorf("an acknowledged event is stored %d times: %s", stored[body], body)
@@ -104,7 +104,7 @@ func hold(t *testing.T, addr, body string) *heldRequest {
 	return &heldRequest{body, conn, in}
 }
 
-func (r *heldRequest) finish(t *testing.T) answer {
+func (r *heldRequest) finish(t *testing.T) wire.Answer {
 	t.Helper()
 	if _, err := io.WriteString(r.conn, r.body); err != nil {
 		t.Fatal(err)
@@ -125,21 +125,17 @@ func dial(t *testing.T, addr string) net.Conn {
 	return conn
 }
 
-func readAnswer(t *testing.T, in *bufio.Reader) answer {
+func readAnswer(t *testing.T, in *bufio.Reader) wire.Answer {
 	t.Helper()
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	a, err := wire.Read(resp, t.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.StatusCode >= http.StatusBadRequest {
-		record.See(fmt.Sprintf("a %d in %s", resp.StatusCode, t.Name()), string(body))
-	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return a
 }
 
 // TestDrainDelayLosesNothing ends a sender whose clients go elsewhere when it is no longer ready, as a load balancer's do.

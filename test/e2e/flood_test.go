@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestFloodOfSignIns has 1,000 connections sign in without a pause at a papyrus with 256 MiB and no rate limit. It is not killed; who
@@ -40,7 +41,7 @@ func TestFloodOfSignIns(t *testing.T) {
 		len(f.refused)/int(took.Seconds()), percentile(f.refused, 99))
 	t.Logf("/health meanwhile: %d answers, p50 %v, p99 %v (promised: %v), at most %v",
 		len(f.healthy), percentile(f.healthy, 50), percentile(f.healthy, 99), healthyPromise, percentile(f.healthy, 100))
-	for text, n := range f.odd.seen {
+	for text, n := range f.odd.Seen {
 		t.Errorf("%d times: %s", n, text)
 	}
 	if p99 := percentile(f.admitted, 99); p99 > admittedBound || len(f.admitted) == 0 {
@@ -69,7 +70,7 @@ type flood struct {
 
 	mu                         sync.Mutex
 	admitted, refused, healthy []time.Duration // how long the answers took, sorted in the end
-	odd                        counter         // answers that are neither a sign-in nor a refusal for now
+	odd                        wire.Counter    // answers that are neither a sign-in nor a refusal for now
 }
 
 // last runs the flood for so long.
@@ -90,36 +91,36 @@ func (f *flood) last(d time.Duration, connections int, credentials string) {
 
 // signIn signs in over one connection until the flood ends.
 func (f *flood) signIn(credentials string) {
-	f.repeat("POST /v1/auth/login", credentials, 0, func(a answer, took time.Duration) {
+	f.repeat("POST /v1/auth/login", credentials, 0, func(a wire.Answer, took time.Duration) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		switch seconds, err := strconv.Atoi(a.header.Get("Retry-After")); {
-		case a.status == http.StatusOK:
+		switch seconds, err := strconv.Atoi(a.Header.Get("Retry-After")); {
+		case a.Status == http.StatusOK:
 			keepTokens(a)
 			f.admitted = append(f.admitted, took)
 		case nested(a) == "503 SERVICE_UNAVAILABLE" && err == nil && seconds > 0:
 			f.refused = append(f.refused, took)
 		default:
-			f.odd.add(fmt.Sprintf("%v, Retry-After %q", a, a.header.Get("Retry-After")))
+			f.odd.Add(fmt.Sprintf("%v, Retry-After %q", a, a.Header.Get("Retry-After")))
 		}
 	})
 }
 
 // probe asks for /health over a connection of its own until the flood ends.
 func (f *flood) probe() {
-	f.repeat("GET /health", "", 10*time.Millisecond, func(a answer, took time.Duration) {
+	f.repeat("GET /health", "", 10*time.Millisecond, func(a wire.Answer, took time.Duration) {
 		f.healthy = append(f.healthy, took)
-		if a.status != http.StatusOK {
-			f.odd.add("/health: " + a.String())
+		if a.Status != http.StatusOK {
+			f.odd.Add("/health: " + a.String())
 		}
 	})
 }
 
 // repeat makes a request over one connection until the flood ends, with a pause after each answer.
-func (f *flood) repeat(route, body string, pause time.Duration, heard func(a answer, took time.Duration)) {
+func (f *flood) repeat(route, body string, pause time.Duration, heard func(a wire.Answer, took time.Duration)) {
 	conn, err := net.Dial("tcp", f.addr)
 	if err != nil {
-		f.odd.add(err.Error())
+		f.odd.Add(err.Error())
 		return
 	}
 	defer func() { _ = conn.Close() }()
@@ -129,7 +130,7 @@ func (f *flood) repeat(route, body string, pause time.Duration, heard func(a ans
 		began := time.Now()
 		a, err := roundTrip(conn, in, request)
 		if err != nil {
-			f.odd.add(err.Error())
+			f.odd.Add(err.Error())
 			return
 		}
 		heard(a, time.Since(began))
@@ -141,20 +142,18 @@ func (f *flood) repeat(route, body string, pause time.Duration, heard func(a ans
 	}
 }
 
-func roundTrip(conn net.Conn, in *bufio.Reader, request string) (answer, error) {
+func roundTrip(conn net.Conn, in *bufio.Reader, request string) (wire.Answer, error) {
 	if err := conn.SetDeadline(time.Now().Add(program.Patience)); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if _, err := io.WriteString(conn, request); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(body)}, err
+	return wire.Read(resp, "a request of a flood")
 }
 
 // percentile returns what so many percent of some sorted times do not exceed.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 	"github.com/provisioner/provisioner/test/workers"
 )
 
@@ -50,25 +51,25 @@ func TestOurSenderWithTheirReceiver(t *testing.T) {
 // worksTogether sends an event and gets a key by way of a sender, and asks papyrus whether the key is good.
 func worksTogether(t *testing.T, sender, papyrus string) {
 	t.Helper()
-	reported := event(1)
-	if a := mustPost(t, sender+"/send", reported); a.status != http.StatusOK || a.body != `{"ok":true,"received":`+reported+`}` {
+	reported := wire.Event(1)
+	if a := mustPost(t, sender+"/send", reported); a.Status != http.StatusOK || a.Body != `{"ok":true,"received":`+reported+`}` {
 		t.Errorf("event: %v", a)
 	}
 	reader := signUp(t, sender)
-	token := keepToken(t, mustPost(t, sender+"/send", reader.keyRequest("laptop")))
-	if a := verifyKey(t, papyrus, token); a.status != http.StatusOK {
+	token := keepToken(t, mustPost(t, sender+"/send", reader.KeyRequest("laptop")))
+	if a := verifyKey(t, papyrus, token); a.Status != http.StatusOK {
 		t.Errorf("verify the key: %v", a)
 	}
 	bad := reader
-	bad.jwt = "e30.e30.bm90LWEtc2lnbmF0dXJl"
-	if a := mustPost(t, sender+"/send", bad.keyRequest("laptop")); !a.is(http.StatusUnauthorized, "INVALID_AUTH") {
+	bad.JWT = "e30.e30.bm90LWEtc2lnbmF0dXJl"
+	if a := mustPost(t, sender+"/send", bad.KeyRequest("laptop")); !a.Is(http.StatusUnauthorized, "INVALID_AUTH") {
 		t.Errorf("a key for a forged JWT: %v", a)
 	}
 }
 
-func verifyKey(t *testing.T, papyrus, token string) answer {
+func verifyKey(t *testing.T, papyrus, token string) wire.Answer {
 	t.Helper()
-	a, err := call(http.MethodGet, papyrus+"/v1/keys/verify", "", "Authorization", "Bearer "+token)
+	a, err := client.Call(http.MethodGet, papyrus+"/v1/keys/verify", "", "Authorization", "Bearer "+token)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestJWKSRotation(t *testing.T) {
 		sign      func() string // returns a fresh token
 	}{
 		{"powersync", papyrus + "/v1/auth/jwks", func() string {
-			token := r.call(http.MethodPost, papyrus+"/v1/auth/powersync-token", "").member("token")
+			token := r.call(http.MethodPost, papyrus+"/v1/auth/powersync-token", "").Member("token")
 			record.Keep("PowerSync token", token)
 			return token
 		}},
@@ -70,7 +70,7 @@ func TestJWKSRotation(t *testing.T) {
 				refuses(t, p, "the key is in use", "jwks", "retire", "--use", tt.use, id)
 			}
 			refuses(t, p, "a rotation is under way", "jwks", "rotate", "--use", tt.use)
-			if a := r.call(http.MethodGet, papyrus+"/v1/users/me", ""); a.status != http.StatusOK {
+			if a := r.call(http.MethodGet, papyrus+"/v1/users/me", ""); a.Status != http.StatusOK {
 				t.Errorf("an access token from before: %v", a)
 			}
 		})
@@ -91,12 +91,12 @@ func jwksOf(t *testing.T, url, etag string) jwks {
 	if etag == "" {
 		header = nil
 	}
-	a, err := call(http.MethodGet, url, "", header...)
+	a, err := client.Call(http.MethodGet, url, "", header...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := jwks{status: a.status, etag: a.header.Get("ETag")}
-	if a.status == http.StatusNotModified && a.body == "" {
+	out := jwks{status: a.Status, etag: a.Header.Get("ETag")}
+	if a.Status == http.StatusNotModified && a.Body == "" {
 		return out
 	}
 	var set struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // load is clients that keep reporting events through a sender, each the next one when it has its answer.
@@ -43,12 +44,12 @@ func startLoad(t testing.TB, sender string) *load {
 
 func (l *load) report(c *loadClient) {
 	for !l.ended.Load() {
-		body := event(int(l.next.Add(1)))
+		body := wire.Event(int(l.next.Add(1)))
 		a, err := post(l.sender+"/send", body)
 		switch {
 		case err != nil:
 			c.failures = append(c.failures, "no answer")
-		case a.status != http.StatusOK:
+		case a.Status != http.StatusOK:
 			c.failures = append(c.failures, a.String())
 		default:
 			c.acknowledged = append(c.acknowledged, body)

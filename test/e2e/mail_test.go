@@ -11,6 +11,7 @@ import (
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/smtp"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 const app = "https://app.example.com"
@@ -57,14 +58,14 @@ func TestResetPassword(t *testing.T) {
 	r := register(t, papyrus)
 	other := r.elsewhere(papyrus)
 	server.Await(1) // to verify the address
-	forgot := func(email string) answer {
+	forgot := func(email string) wire.Answer {
 		t.Helper()
 		return mustPost(t, papyrus+"/v1/auth/forgot-password", fmt.Sprintf(`{"email":%q}`, email))
 	}
 
 	unknown := forgot("nobody@example.com")
 	known := forgot(r.email)
-	if unknown.status != http.StatusOK || unknown.body != known.body {
+	if unknown.Status != http.StatusOK || unknown.Body != known.Body {
 		t.Errorf("for an unknown address: %v; for a known: %v", unknown, known)
 	}
 	messages := server.Await(2)
@@ -79,7 +80,7 @@ func TestResetPassword(t *testing.T) {
 	succeed(t, mustPost(t, papyrus+"/v1/auth/reset-password", body), http.StatusOK)
 	for _, tt := range []struct {
 		name string
-		got  answer
+		got  wire.Answer
 		want string
 	}{
 		{"the token again", mustPost(t, papyrus+"/v1/auth/reset-password", body), "400 VALIDATION_ERROR"},

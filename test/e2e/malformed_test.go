@@ -67,21 +67,21 @@ func checkAnswers(t *testing.T, in *bufio.Reader, statuses []int) {
 	good := 0
 	for good < len(statuses) && statuses[good] == 200 {
 		good++
-		if a := readAnswer(t, in); a.status != 200 {
+		if a := readAnswer(t, in); a.Status != 200 {
 			t.Fatalf("answer %d: %v", good, a)
 		}
 	}
 	a := readAnswer(t, in)
 	wanted := false
 	for _, status := range statuses[good:] {
-		wanted = wanted || a.status == status
+		wanted = wanted || a.Status == status
 	}
 	if !wanted {
 		t.Errorf("answer: %v, want one of %v", a, statuses[good:])
 	}
 	var body struct{ Error, Code string }
-	if a.header.Get("Content-Type") != "application/json; charset=utf-8" || json.Unmarshal([]byte(a.body), &body) != nil ||
+	if a.Header.Get("Content-Type") != "application/json; charset=utf-8" || json.Unmarshal([]byte(a.Body), &body) != nil ||
 		body.Error == "" || body.Code == "" {
-		t.Errorf("not an error in JSON: %v %v", a.header, a)
+		t.Errorf("not an error in JSON: %v %v", a.Header, a)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
 	"github.com/provisioner/provisioner/test/redis"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 const (
@@ -43,14 +44,14 @@ func receiversOnPostgres(t *testing.T, database string) (program.Settings, []*pr
 }
 
 // outcome is the status and code of an answer, or how there was none.
-func outcome(a answer, err error) string {
+func outcome(a wire.Answer, err error) string {
 	switch {
 	case err != nil:
 		return "no answer"
-	case a.status == http.StatusOK:
+	case a.Status == http.StatusOK:
 		return "200"
 	}
-	return fmt.Sprintf("%d %s", a.status, a.member("code"))
+	return fmt.Sprintf("%d %s", a.Status, a.Member("code"))
 }
 
 func TestPostgresOutage(t *testing.T) {
@@ -58,24 +59,24 @@ func TestPostgresOutage(t *testing.T) {
 	s, receivers := receiversOnPostgres(t, server.NewDatabase())
 	receiver := receivers[0]
 	sender := start(t, "sender", s.With(program.Settings{"RECEIVER_WORKER_URL": receiver.URL("receiver")}))
-	if a := sign("k1", s.Key("k1"), event(0)).mustPost(t, receiver.URL("receiver")); a.status != http.StatusOK {
+	if a := sign("k1", s.Key("k1"), wire.Event(0)).mustPost(t, receiver.URL("receiver")); a.Status != http.StatusOK {
 		t.Fatalf("before: %v", a)
 	}
 
 	server.Stop()
 	for i := range 50 {
-		a := sign("k1", s.Key("k1"), event(1+i)).mustPost(t, receivers[i%2].URL("receiver"))
-		if !a.is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") || a.header.Get("Retry-After") == "" {
-			t.Fatalf("without Postgres: %v, Retry-After %q", a, a.header.Get("Retry-After"))
+		a := sign("k1", s.Key("k1"), wire.Event(1+i)).mustPost(t, receivers[i%2].URL("receiver"))
+		if !a.Is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") || a.Header.Get("Retry-After") == "" {
+			t.Fatalf("without Postgres: %v, Retry-After %q", a, a.Header.Get("Retry-After"))
 		}
 	}
-	if a := mustPost(t, sender.URL("sender")+"/send", event(100)); !a.is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") ||
-		a.header.Get("Retry-After") == "" {
-		t.Errorf("without Postgres, through the sender: %v, Retry-After %q", a, a.header.Get("Retry-After"))
+	if a := mustPost(t, sender.URL("sender")+"/send", wire.Event(100)); !a.Is(http.StatusServiceUnavailable, "STORE_UNAVAILABLE") ||
+		a.Header.Get("Retry-After") == "" {
+		t.Errorf("without Postgres, through the sender: %v, Retry-After %q", a, a.Header.Get("Retry-After"))
 	}
 	program.Eventually(t, "/readyz of the receiver is 503", func() bool {
 		a, err := get(receiver.URL("admin") + "/readyz")
-		return err == nil && a.status == http.StatusServiceUnavailable
+		return err == nil && a.Status == http.StatusServiceUnavailable
 	})
 	if err := sender.Ready(); err != nil {
 		t.Errorf("the sender has no store: %v", err)
@@ -83,11 +84,11 @@ func TestPostgresOutage(t *testing.T) {
 
 	server.Start()
 	program.Eventually(t, "/readyz of the receiver is 200 again", func() bool { return receiver.Ready() == nil })
-	if a := mustPost(t, sender.URL("sender")+"/send", event(101)); a.status != http.StatusOK {
+	if a := mustPost(t, sender.URL("sender")+"/send", wire.Event(101)); a.Status != http.StatusOK {
 		t.Errorf("with Postgres again: %v", a)
 	}
-	stored := exported(t, receiver)
-	if len(stored) != 2 || stored[event(0)] != 1 || stored[event(101)] != 1 {
+	stored := receiver.Events()
+	if len(stored) != 2 || stored[wire.Event(0)] != 1 || stored[wire.Event(101)] != 1 {
 		t.Errorf("stored: %v, want the events before and after", stored)
 	}
 }
@@ -112,11 +113,11 @@ func TestRedisOutage(t *testing.T) {
 		t.Helper()
 		n := 0
 		for range requests {
-			switch a := mustPost(t, sender.URL("sender")+"/send", event(clients), "X-Forwarded-For", from); {
-			case a.status == http.StatusOK:
+			switch a := mustPost(t, sender.URL("sender")+"/send", wire.Event(clients), "X-Forwarded-For", from); {
+			case a.Status == http.StatusOK:
 				n++
-			case !a.is(http.StatusTooManyRequests, "RATE_LIMITED") || a.header.Get("Retry-After") == "" || a.header.Get("RateLimit-Limit") != "10":
-				t.Errorf("%v, headers %v", a, a.header)
+			case !a.Is(http.StatusTooManyRequests, "RATE_LIMITED") || a.Header.Get("Retry-After") == "" || a.Header.Get("RateLimit-Limit") != "10":
+				t.Errorf("%v, headers %v", a, a.Header)
 			}
 		}
 		return n

@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +13,7 @@ import (
 	oidctest "github.com/provisioner/provisioner/test/oidc"
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 const (
@@ -59,7 +59,7 @@ func (in provided) start(query string) string {
 }
 
 // post makes a request of papyrus's own API, in the name of nobody for a nil reader.
-func (in provided) post(path, body string, as *reader) answer {
+func (in provided) post(path, body string, as *reader) wire.Answer {
 	in.t.Helper()
 	if as == nil {
 		return mustPost(in.t, in.papyrus.URL("papyrus")+path, body)
@@ -96,26 +96,24 @@ func (in provided) codeOf(redirect string) string {
 func (in provided) linkCode(r *reader, who oidctest.Person) string {
 	in.t.Helper()
 	begun := in.post("/v1/auth/link/google/start", `{"redirect_uri":"`+appRedirect+`"}`, r)
-	if begun.status != http.StatusOK {
+	if begun.Status != http.StatusOK {
 		in.t.Fatal(begun)
 	}
-	return in.codeOf(in.provider.NewBrowser(in.t, who).Visit(begun.member("authorization_url"), appRedirect))
+	return in.codeOf(in.provider.NewBrowser(in.t, who).Visit(begun.Member("authorization_url"), appRedirect))
 }
 
 // open opens a URL and returns the answer, which is no redirect.
-func open(t *testing.T, browser *oidctest.Browser, url string) answer {
+func open(t *testing.T, browser *oidctest.Browser, url string) wire.Answer {
 	t.Helper()
-	resp := browser.Open(url)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	a, err := wire.Read(browser.Open(url), "a callback")
 	if err != nil {
 		t.Fatal(err)
 	}
-	record.See("the answer to a callback", string(body))
-	if at := resp.Header.Get("Location"); at != "" {
+	record.See("the answer to a callback", a.Body)
+	if at := a.Header.Get("Location"); at != "" {
 		t.Errorf("sent on to %s", at)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return a
 }
 
 // change writes to p's SQLite database beside p, to have it older than it is.
@@ -153,7 +151,7 @@ func exchange(code, verifier string) string {
 }
 
 // is checks the status and, in papyrus's own shape, the code of an answer.
-func is(t *testing.T, what string, a answer, want string) {
+func is(t *testing.T, what string, a wire.Answer, want string) {
 	t.Helper()
 	if got := nested(a); got != want {
 		t.Errorf("%s: %v, want %s", what, a, want)
@@ -197,8 +195,8 @@ func TestProviderRefusesForeignRedirects(t *testing.T) {
 				t.Fatal(err)
 			}
 			is(t, "start", a, "400 VALIDATION_ERROR")
-			if a.header.Get("Location") != "" || a.header.Get("Set-Cookie") != "" {
-				t.Errorf("headers %v", a.header)
+			if a.Header.Get("Location") != "" || a.Header.Get("Set-Cookie") != "" {
+				t.Errorf("headers %v", a.Header)
 			}
 			if tt.redirect != "" {
 				body := fmt.Sprintf(`{"redirect_uri":%q,"code_challenge":%q}`, tt.redirect, challenge)
@@ -337,7 +335,7 @@ func TestProviderAccountsHaveNoPassword(t *testing.T) {
 	stranger := &reader{t: t, email: "stranger@example.com", password: record.NewSecret("password")}
 	unknown := in.post("/v1/auth/login", stranger.credentials(), nil)
 	is(t, "log in to no account", unknown, "401 UNAUTHORIZED")
-	if without := in.post("/v1/auth/login", first.credentials(), nil); without.body != unknown.body || without.status != unknown.status {
+	if without := in.post("/v1/auth/login", first.credentials(), nil); without.Body != unknown.Body || without.Status != unknown.Status {
 		t.Errorf("log in without a password: %v, want the answer to an unknown account: %v", without, unknown)
 	}
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // reader is somebody with an account who uses papyrus's own API, as the shipped app does.
@@ -46,9 +47,9 @@ func (r *reader) elsewhere(papyrus string) *reader {
 }
 
 // take replaces the reader's tokens by those of an answer.
-func (r *reader) take(a answer, status int) {
+func (r *reader) take(a wire.Answer, status int) {
 	r.t.Helper()
-	if a.status != status {
+	if a.Status != status {
 		r.t.Fatalf("no tokens: %v", a)
 	}
 	tokens := keepTokens(a)
@@ -65,9 +66,9 @@ type tokens struct {
 }
 
 // keepTokens puts the tokens of an answer on the record and returns them.
-func keepTokens(a answer) tokens {
+func keepTokens(a wire.Answer) tokens {
 	var in tokens
-	if json.Unmarshal([]byte(a.body), &in) == nil && in.Access != "" {
+	if json.Unmarshal([]byte(a.Body), &in) == nil && in.Access != "" {
 		record.Keep("access token", in.Access)
 		record.Keep("refresh token", in.Refresh)
 	}
@@ -75,9 +76,9 @@ func keepTokens(a answer) tokens {
 }
 
 // call makes a request with the access token.
-func (r *reader) call(method, url, body string) answer {
+func (r *reader) call(method, url, body string) wire.Answer {
 	r.t.Helper()
-	a, err := call(method, url, body, "Authorization", "Bearer "+r.accessToken)
+	a, err := client.Call(method, url, body, "Authorization", "Bearer "+r.accessToken)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -85,14 +86,14 @@ func (r *reader) call(method, url, body string) answer {
 }
 
 // refresh presents a refresh token.
-func refresh(papyrus, token string) (answer, error) {
+func refresh(papyrus, token string) (wire.Answer, error) {
 	a, err := post(papyrus+"/v1/auth/refresh", fmt.Sprintf(`{"refresh_token":%q}`, token))
 	keepTokens(a)
 	return a, err
 }
 
 // mustRefresh is refresh where the connection must hold.
-func mustRefresh(t testing.TB, papyrus, token string) answer {
+func mustRefresh(t testing.TB, papyrus, token string) wire.Answer {
 	t.Helper()
 	a, err := refresh(papyrus, token)
 	if err != nil {
@@ -102,28 +103,28 @@ func mustRefresh(t testing.TB, papyrus, token string) answer {
 }
 
 // decode reads the JSON of a good answer.
-func decode(a answer, into any) error {
-	if a.status != http.StatusOK {
-		return fmt.Errorf("status %d", a.status)
+func decode(a wire.Answer, into any) error {
+	if a.Status != http.StatusOK {
+		return fmt.Errorf("status %d", a.Status)
 	}
-	return json.Unmarshal([]byte(a.body), into)
+	return json.Unmarshal([]byte(a.Body), into)
 }
 
 // nested is the status of an answer and, of an error in the shape of papyrus's own API, the code: "401 SESSION_REVOKED".
-func nested(a answer) string {
+func nested(a wire.Answer) string {
 	var body struct {
 		Error struct {
 			Code string `json:"code"`
 		} `json:"error"`
 	}
-	if json.Unmarshal([]byte(a.body), &body) != nil || body.Error.Code == "" {
-		return fmt.Sprint(a.status)
+	if json.Unmarshal([]byte(a.Body), &body) != nil || body.Error.Code == "" {
+		return fmt.Sprint(a.Status)
 	}
-	return fmt.Sprintf("%d %s", a.status, body.Error.Code)
+	return fmt.Sprintf("%d %s", a.Status, body.Error.Code)
 }
 
 // told is nested, where there may be no answer.
-func told(a answer, err error) string {
+func told(a wire.Answer, err error) string {
 	if err != nil {
 		return "no answer"
 	}

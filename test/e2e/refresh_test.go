@@ -17,6 +17,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // accountsOnPostgres starts replicas of papyrus, one for each of the URLs of the database that they share, and returns them with
@@ -85,29 +86,29 @@ func TestParallelRefreshes(t *testing.T) {
 // refreshTogether presents a token n times at once, and returns its successor.
 func refreshTogether(t *testing.T, papyri []string, token string, n int) string {
 	t.Helper()
-	var outcomes, successors counter
+	var outcomes, successors wire.Counter
 	var all sync.WaitGroup
 	begin := make(chan struct{})
 	for i := range n {
 		all.Go(func() {
 			<-begin
 			a, err := refresh(papyri[i%len(papyri)], token)
-			outcomes.add(told(a, err))
-			successors.add(a.member("refresh_token"))
+			outcomes.Add(told(a, err))
+			successors.Add(a.Member("refresh_token"))
 		})
 	}
 	close(begin)
 	all.Wait()
-	if len(successors.seen) != 1 || outcomes.seen["200"] != n {
-		t.Fatalf("%d refreshes of one token: %v, %d successors", n, outcomes.seen, len(successors.seen))
+	if len(successors.Seen) != 1 || outcomes.Seen["200"] != n {
+		t.Fatalf("%d refreshes of one token: %v, %d successors", n, outcomes.Seen, len(successors.Seen))
 	}
-	return slices.Collect(maps.Keys(successors.seen))[0]
+	return slices.Collect(maps.Keys(successors.Seen))[0]
 }
 
 // isReuse checks that an old refresh token gives nothing and takes the session with it, whose current token is another.
 func isReuse(t *testing.T, papyri []string, r *reader, old, current string) {
 	t.Helper()
-	if a := r.call(http.MethodGet, papyri[0]+"/v1/users/me", ""); a.status != http.StatusOK {
+	if a := r.call(http.MethodGet, papyri[0]+"/v1/users/me", ""); a.Status != http.StatusOK {
 		t.Errorf("before the reuse: %v", a)
 	}
 	for _, token := range []string{old, current} {
@@ -133,7 +134,7 @@ func TestLostRefreshAnswers(t *testing.T) {
 		}
 		answered := httptest.NewRecorder()
 		next.ServeHTTP(answered, r)
-		record.Keep("refresh token", answer{body: answered.Body.String()}.member("refresh_token"))
+		record.Keep("refresh token", wire.Answer{Body: answered.Body.String()}.Member("refresh_token"))
 		panic(http.ErrAbortHandler)
 	})
 	r := register(t, lossy)
@@ -146,7 +147,7 @@ func TestLostRefreshAnswers(t *testing.T) {
 		}
 		lost.Store(false)
 		r.take(mustRefresh(t, lossy, r.refreshToken), http.StatusOK)
-		if a := r.call(http.MethodGet, lossy+"/v1/users/me", ""); a.status != http.StatusOK {
+		if a := r.call(http.MethodGet, lossy+"/v1/users/me", ""); a.Status != http.StatusOK {
 			t.Fatalf("after a retry: %v", a)
 		}
 	}
@@ -161,7 +162,7 @@ func TestRefreshesWaitForPostgres(t *testing.T) {
 	_, papyri := accountsOnPostgres(t, database, database)
 	var ended atomic.Bool
 	var done, stopped atomic.Int64
-	var outcomes counter
+	var outcomes wire.Counter
 	var all sync.WaitGroup
 	var slowest slowest
 	for i := range readers {
@@ -171,13 +172,13 @@ func TestRefreshesWaitForPostgres(t *testing.T) {
 				began := time.Now()
 				a, err := refresh(papyri[(i+n)%2], r.refreshToken)
 				slowest.note(time.Since(began))
-				outcomes.add(told(a, err))
+				outcomes.Add(told(a, err))
 				done.Add(1)
-				if err != nil || a.status != http.StatusOK {
+				if err != nil || a.Status != http.StatusOK {
 					stopped.Add(1)
 					return
 				}
-				r.refreshToken = a.member("refresh_token")
+				r.refreshToken = a.Member("refresh_token")
 			}
 		})
 	}
@@ -188,9 +189,9 @@ func TestRefreshesWaitForPostgres(t *testing.T) {
 	}
 	ended.Store(true)
 	all.Wait()
-	t.Logf("%d refreshes during %d restarts of Postgres: %v, the slowest in %v", done.Load(), restarts, outcomes.seen, slowest.longest())
-	if len(outcomes.seen) != 1 || outcomes.seen["200"] == 0 {
-		t.Errorf("refreshes during restarts: %v", outcomes.seen)
+	t.Logf("%d refreshes during %d restarts of Postgres: %v, the slowest in %v", done.Load(), restarts, outcomes.Seen, slowest.longest())
+	if len(outcomes.Seen) != 1 || outcomes.Seen["200"] == 0 {
+		t.Errorf("refreshes during restarts: %v", outcomes.Seen)
 	}
 }
 
@@ -217,25 +218,25 @@ func TestRefreshesOutliveAnOutage(t *testing.T) {
 			}
 			server.Stop()
 			began := time.Now()
-			var outcomes counter
+			var outcomes wire.Counter
 			var all sync.WaitGroup
 			var slowest slowest
 			for i, r := range signedIn {
 				all.Go(func() {
 					a, err := refresh(papyri[i%2], r.refreshToken)
 					slowest.note(time.Since(began))
-					outcomes.add(told(a, err))
+					outcomes.Add(told(a, err))
 				})
 			}
 			<-time.After(tt.outage) // what is survived
 			server.Start()
 			all.Wait()
-			t.Logf("%v, the slowest in %v", outcomes.seen, slowest.longest())
-			if outcomes.seen[tt.want] != readers {
-				t.Errorf("%d refreshes in an outage of %v: %v, want %s", readers, tt.outage, outcomes.seen, tt.want)
+			t.Logf("%v, the slowest in %v", outcomes.Seen, slowest.longest())
+			if outcomes.Seen[tt.want] != readers {
+				t.Errorf("%d refreshes in an outage of %v: %v, want %s", readers, tt.outage, outcomes.Seen, tt.want)
 			}
 			for i, r := range signedIn { // the next try
-				if a := mustRefresh(t, papyri[i%2], r.refreshToken); a.status != http.StatusOK {
+				if a := mustRefresh(t, papyri[i%2], r.refreshToken); a.Status != http.StatusOK {
 					t.Errorf("after the outage: %v", a)
 				}
 			}

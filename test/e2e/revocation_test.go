@@ -8,6 +8,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 const (
@@ -96,9 +97,9 @@ var revocations = []struct {
 	}},
 }
 
-func succeed(t *testing.T, a answer, status int) {
+func succeed(t *testing.T, a wire.Answer, status int) {
 	t.Helper()
-	if a.status != status {
+	if a.Status != status {
 		t.Fatalf("%v, want %d", a, status)
 	}
 }
@@ -120,10 +121,10 @@ func keyOf(t *testing.T, papyrus string, r *reader) (func(papyrus string) string
 	token := r.newKey(papyrus)
 	return func(papyrus string) string {
 		a := verifyKey(t, papyrus, token)
-		if a.status == http.StatusOK {
+		if a.Status == http.StatusOK {
 			return "200"
 		}
-		return fmt.Sprint(a.status, " ", a.member("code"))
+		return fmt.Sprint(a.Status, " ", a.Member("code"))
 	}, "401 REVOKED"
 }
 
@@ -132,7 +133,7 @@ func (r *reader) newKey(papyrus string) string {
 	r.t.Helper()
 	a := mustPost(r.t, papyrus+"/functions/v1/api-keys-create", `{"name":"laptop","tier":"new"}`,
 		"Authorization", "Bearer "+r.accessToken, "Apikey", "any")
-	token := a.member("token")
+	token := a.Member("token")
 	if token == "" {
 		r.t.Fatalf("no API key: %v", a)
 	}

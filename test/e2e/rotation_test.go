@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // mount is a directory of secrets.
@@ -112,10 +113,10 @@ func TestKeyRotationUnderLoad(t *testing.T) {
 			atReceiver.spoil(receiver, broken)
 			atSender.spoil(sender, broken)
 			clients.turn()
-			if a := sign("k1", both.Key("k1"), event(-1)).mustPost(t, receiver.URL("receiver")); !a.is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
+			if a := sign("k1", both.Key("k1"), wire.Event(-1)).mustPost(t, receiver.URL("receiver")); !a.Is(http.StatusUnauthorized, "INVALID_SIGNATURE") {
 				t.Errorf("signed by the removed key: %v", a)
 			}
-			if a := sign("k2", both.Key("k2"), event(-2)).mustPost(t, receiver.URL("receiver")); a.status != http.StatusOK {
+			if a := sign("k2", both.Key("k2"), wire.Event(-2)).mustPost(t, receiver.URL("receiver")); a.Status != http.StatusOK {
 				t.Errorf("signed by the key that stays: %v", a)
 			}
 			for p, m := range map[*program.Process]*mount{receiver: atReceiver, sender: atSender} {

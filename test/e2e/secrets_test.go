@@ -19,18 +19,18 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	sender, receiver, papyrus := in.sender.URL("sender"), in.receiver.URL("receiver"), in.papyrus.URL("papyrus")
 	reader := signUp(t, sender)
 	stranger := reader
-	stranger.password = record.NewSecret("wrong password")
+	stranger.Password = record.NewSecret("wrong password")
 	forger := reader
-	forger.jwt = reader.jwt[:strings.LastIndex(reader.jwt, ".")+1] + rand.Text() + rand.Text()
-	record.Keep("forged jwt", forger.jwt)
-	token := keepToken(t, mustPost(t, sender+"/send", reader.keyRequest("laptop")))
+	forger.JWT = reader.JWT[:strings.LastIndex(reader.JWT, ".")+1] + rand.Text() + rand.Text()
+	record.Keep("forged jwt", forger.JWT)
+	token := keepToken(t, mustPost(t, sender+"/send", reader.KeyRequest("laptop")))
 	anonKey := []string{"Apikey", in.sender.Env["SUPABASE_ANON_KEY"]}
-	replayed := sign("k1", s.Key("k1"), reader.keyRequest("laptop"))
-	if a := replayed.mustPost(t, receiver); a.status != http.StatusOK || a.member("token") != token {
-		t.Errorf("the same intent again: %v", a.status)
+	replayed := sign("k1", s.Key("k1"), reader.KeyRequest("laptop"))
+	if a := replayed.mustPost(t, receiver); a.Status != http.StatusOK || a.Member("token") != token {
+		t.Errorf("the same intent again: %v", a.Status)
 	}
 	idempotent := []string{"Idempotency-Key", "intent-of-the-reader"}
-	if a := mustPost(t, sender+"/send", reader.keyRequest("phone"), idempotent...); a.status == http.StatusOK {
+	if a := mustPost(t, sender+"/send", reader.KeyRequest("phone"), idempotent...); a.Status == http.StatusOK {
 		keepToken(t, a)
 	}
 
@@ -40,28 +40,28 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		header          []string
 		status          int
 	}{
-		{"a second sign-up", sender + "/signup", reader.credentials(), nil, 409},
-		{"a wrong password", sender + "/signin", stranger.credentials(), nil, 401},
+		{"a second sign-up", sender + "/signup", reader.Credentials(), nil, 409},
+		{"a wrong password", sender + "/signin", stranger.Credentials(), nil, 401},
 		{"a weak password", sender + "/signup", fmt.Sprintf(`{"email":"x@example.com","password":%q}`, record.NewSecret("short")[:7]), nil, 400},
-		{"credentials in broken JSON", sender + "/signin", reader.credentials()[:len(reader.credentials())-1], nil, 400},
-		{"credentials in the URL", sender + "/signin/" + reader.password + "?password=" + reader.password, `{}`, nil, 404},
-		{"credentials as a form", sender + "/signin", reader.credentials(), []string{"Content-Type", "text/plain"}, 415},
-		{"a forged JWT", sender + "/send", forger.keyRequest("laptop"), nil, 401},
-		{"an unknown tier", sender + "/send", strings.Replace(reader.keyRequest("x"), `"new"`, `"none"`, 1), nil, 400},
-		{"a tier above the plan", sender + "/send", strings.Replace(reader.keyRequest("x"), `"new"`, `"pro"`, 1), nil, 403},
-		{"another's user id", sender + "/send", strings.Replace(reader.keyRequest("x"), `{`, `{"userId":"another",`, 1), nil, 403},
-		{"an idempotency key used again", sender + "/send", reader.keyRequest("desk"), idempotent, 422},
-		{"a JWT in an unknown action", sender + "/send", fmt.Sprintf(`{"action":"unknown","jwt":%q}`, reader.jwt), nil, 400},
-		{"a replay", receiver + "/inbox", replayed.body, replayed.header, 409},
-		{"a changed body", receiver + "/inbox", forger.keyRequest("laptop"), replayed.header, 401},
-		{"a wrong grant", papyrus + "/auth/v1/token?grant_type=password", stranger.credentials(), anonKey, 400},
+		{"credentials in broken JSON", sender + "/signin", reader.Credentials()[:len(reader.Credentials())-1], nil, 400},
+		{"credentials in the URL", sender + "/signin/" + reader.Password + "?password=" + reader.Password, `{}`, nil, 404},
+		{"credentials as a form", sender + "/signin", reader.Credentials(), []string{"Content-Type", "text/plain"}, 415},
+		{"a forged JWT", sender + "/send", forger.KeyRequest("laptop"), nil, 401},
+		{"an unknown tier", sender + "/send", strings.Replace(reader.KeyRequest("x"), `"new"`, `"none"`, 1), nil, 400},
+		{"a tier above the plan", sender + "/send", strings.Replace(reader.KeyRequest("x"), `"new"`, `"pro"`, 1), nil, 403},
+		{"another's user id", sender + "/send", strings.Replace(reader.KeyRequest("x"), `{`, `{"userId":"another",`, 1), nil, 403},
+		{"an idempotency key used again", sender + "/send", reader.KeyRequest("desk"), idempotent, 422},
+		{"a JWT in an unknown action", sender + "/send", fmt.Sprintf(`{"action":"unknown","jwt":%q}`, reader.JWT), nil, 400},
+		{"a replay", receiver + "/inbox", replayed.Body, replayed.Header, 409},
+		{"a changed body", receiver + "/inbox", forger.KeyRequest("laptop"), replayed.Header, 401},
+		{"a wrong grant", papyrus + "/auth/v1/token?grant_type=password", stranger.Credentials(), anonKey, 400},
 		{"a made-up refresh token", papyrus + "/auth/v1/token?grant_type=refresh_token", `{"refresh_token":"` + record.NewSecret("refresh token") + `"}`, anonKey, 400},
-		{"a key for a forged JWT", papyrus + "/functions/v1/api-keys-create", `{"name":"x","tier":"new"}`, bearer(forger.jwt), 401},
+		{"a key for a forged JWT", papyrus + "/functions/v1/api-keys-create", `{"name":"x","tier":"new"}`, bearer(forger.JWT), 401},
 		{"log out with an API key", papyrus + "/auth/v1/logout", ``, bearer(token), 403},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if a := mustPost(t, tt.url, tt.body, tt.header...); a.status != tt.status {
+			if a := mustPost(t, tt.url, tt.body, tt.header...); a.Status != tt.status {
 				t.Errorf("%v, want %d", a, tt.status)
 			}
 		})
@@ -69,7 +69,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 	t.Run("an unknown API key", func(t *testing.T) {
 		unknown := token[:len(token)-8] + "00000000"
 		record.Keep("unknown API key", unknown)
-		if a := verifyKey(t, papyrus, unknown); a.status == http.StatusOK {
+		if a := verifyKey(t, papyrus, unknown); a.Status == http.StatusOK {
 			t.Errorf("%v", a)
 		}
 	})

@@ -22,7 +22,7 @@ func TestServeAllStarts(t *testing.T) {
 		})
 	}
 	reader := signUp(t, p.URL("sender"))
-	token := keepToken(t, mustPost(t, p.URL("sender")+"/send", reader.keyRequest("laptop")))
+	token := keepToken(t, mustPost(t, p.URL("sender")+"/send", reader.KeyRequest("laptop")))
 
 	var took []time.Duration
 	for range starts {
@@ -35,7 +35,7 @@ func TestServeAllStarts(t *testing.T) {
 	if best := slices.Min(took); best > limit {
 		t.Errorf("ready after %v, want %v", best, limit)
 	}
-	if a := verifyKey(t, p.URL("papyrus"), token); a.status != 200 {
+	if a := verifyKey(t, p.URL("papyrus"), token); a.Status != 200 {
 		t.Errorf("the key after restarts: %v", a)
 	}
 }
@@ -67,14 +67,14 @@ func TestServeAllGivesMemoryBack(t *testing.T) {
 	began := time.Now()
 	for range signIns {
 		all.Go(func() {
-			a, n, err := postUntilOK(t.Context(), p.URL("sender")+"/signin", reader.credentials())
+			a, n, err := client.PostUntilOK(t.Context(), p.URL("sender")+"/signin", reader.Credentials())
 			tries.Add(int64(n))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			record.Keep("jwt", a.member("jwt"))
-			record.Keep("refresh token", a.member("refreshToken"))
+			record.Keep("jwt", a.Member("jwt"))
+			record.Keep("refresh token", a.Member("refreshToken"))
 		})
 	}
 	all.Wait()

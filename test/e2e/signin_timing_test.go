@@ -11,6 +11,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestRefusedSignInsAreAlike refuses sign-ins for the four reasons that there are: to who asks they are one, by the answer and by the
@@ -82,13 +83,13 @@ func measureRefusals(t *testing.T, papyrus string, reasons []*refusalReason, sam
 }
 
 // check compares an answer with that for another reason, byte for byte but for what every answer has of its own.
-func (r *refusalReason) check(t *testing.T, a answer, other *refusalReason) {
+func (r *refusalReason) check(t *testing.T, a wire.Answer, other *refusalReason) {
 	t.Helper()
-	a.header.Del("Date")
-	a.header.Del("X-Request-Id")
+	a.Header.Del("Date")
+	a.Header.Del("X-Request-Id")
 	var whole strings.Builder
-	_ = a.header.Write(&whole) // a strings.Builder takes all
-	r.answer = fmt.Sprint(a.status, " ", whole.String(), a.body)
+	_ = a.Header.Write(&whole) // a strings.Builder takes all
+	r.answer = fmt.Sprint(a.Status, " ", whole.String(), a.Body)
 	if other.answer != "" && r.answer != other.answer {
 		t.Fatalf("%s:\n%s\n%s:\n%s", r.name, r.answer, other.name, other.answer)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/provisioner/provisioner/test/postgres"
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // eachEngine runs a benchmark of a papyrus process on SQLite and on Postgres.
@@ -144,9 +145,9 @@ type streamUser struct {
 func newStreamUsers(b *testing.B, p *program.Process, n int) []*streamUser {
 	b.Helper()
 	users := make([]*streamUser, n)
-	each(n, 4, func(i int) {
+	wire.Each(n, 4, func(i int) {
 		r := register(b, p.URL("papyrus"))
-		token := r.call(http.MethodPost, p.URL("papyrus")+"/v1/auth/powersync-token", "").member("token")
+		token := r.call(http.MethodPost, p.URL("papyrus")+"/v1/auth/powersync-token", "").Member("token")
 		keepPowerSyncToken(token)
 		users[i] = &streamUser{reader: r, papyrus: p.URL("papyrus"), token: token}
 	})
@@ -169,7 +170,7 @@ func (u *streamUser) upload(books int) []string {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	if a := u.call(http.MethodPost, u.papyrus+"/v1/sync/powersync-upload", string(body)); a.status != http.StatusOK {
+	if a := u.call(http.MethodPost, u.papyrus+"/v1/sync/powersync-upload", string(body)); a.Status != http.StatusOK {
 		u.t.Fatal(a)
 	}
 	return ids
@@ -213,7 +214,7 @@ type listeners struct {
 func listenAll(b *testing.B, users []*streamUser, streams int, encoding string) *listeners {
 	b.Helper()
 	l := &listeners{arrived: map[string]time.Time{}, changed: make(chan struct{}), bodies: make([]io.Closer, streams)}
-	each(streams, 8, func(i int) {
+	wire.Each(streams, 8, func(i int) {
 		resp := users[i%len(users)].open(encoding)
 		l.bodies[i] = resp.Body
 		first := make(chan struct{})

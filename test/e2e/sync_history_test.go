@@ -299,7 +299,7 @@ func (u *historyUser) checkExport(want map[string]map[string]string) {
 		Books []device.Row `json:"books"`
 	}
 	a := u.reader.call(http.MethodGet, u.url+"/v1/users/me/export", "")
-	if err := json.Unmarshal([]byte(a.body), &export); err != nil {
+	if err := json.Unmarshal([]byte(a.Body), &export); err != nil {
 		u.t.Fatal(err)
 	}
 	got := map[string]device.Row{}

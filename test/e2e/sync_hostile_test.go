@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/provisioner/provisioner/test/device"
 	"github.com/provisioner/provisioner/test/program"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestHostileUploads uploads batches of real books that were mangled, 100,000 mutations in all. No answer is a 5xx, 422 is for what
@@ -35,7 +35,7 @@ func TestHostileUploads(t *testing.T) {
 		readers[n] = register(t, p.URL("papyrus"))
 	}
 	var statuses [600]atomic.Int64
-	each(users, users, func(n int) {
+	wire.Each(users, users, func(n int) {
 		r := readers[n]
 		d := device.New(device.Config{URL: p.URL("papyrus"), AccessToken: r.access, OnToken: keepPowerSyncToken, Transport: network})
 		d.Online(ctx)
@@ -50,8 +50,8 @@ func TestHostileUploads(t *testing.T) {
 				t.Errorf("no answer: %v to %.500s", err, body)
 				return
 			}
-			statuses[a.status].Add(1)
-			if want := wantUploadStatus(body); a.status != want {
+			statuses[a.Status].Add(1)
+			if want := wantUploadStatus(body); a.Status != want {
 				t.Errorf("%v, want %d, to %.2000s", a, want, body)
 				return
 			}
@@ -69,19 +69,17 @@ func TestHostileUploads(t *testing.T) {
 }
 
 // uploadUndocumented uploads what the API's document need not describe.
-func (r *reader) uploadUndocumented(papyrus, body string) (answer, error) {
+func (r *reader) uploadUndocumented(papyrus, body string) (wire.Answer, error) {
 	request, err := http.NewRequest(http.MethodPost, papyrus+"/v1/sync/powersync-upload", strings.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	request.Header.Set("Authorization", "Bearer "+r.accessToken)
 	resp, err := network.RoundTrip(request)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(text)}, err
+	return wire.Read(resp, "a hostile upload")
 }
 
 // wantUploadStatus is 422 for what is no batch at all, which no device sends.

@@ -19,6 +19,7 @@ import (
 	"github.com/provisioner/provisioner/test/powersync"
 	"github.com/provisioner/provisioner/test/program"
 	"github.com/provisioner/provisioner/test/record"
+	"github.com/provisioner/provisioner/test/wire"
 )
 
 // TestSyncSDKRenewsTokens has devices live on PowerSync tokens of 23 s. Streams tell of the end of a token 20 s before: every three
@@ -45,7 +46,7 @@ func TestSyncSDKRenewsTokens(t *testing.T) {
 		}
 		answered := httptest.NewRecorder()
 		next.ServeHTTP(answered, r)
-		token := shorten(t, answer{body: answered.Body.String()}.member("token"), life, key)
+		token := shorten(t, wire.Answer{Body: answered.Body.String()}.Member("token"), life, key)
 		_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":%d}`, token, int(life.Seconds()))
 	})
 

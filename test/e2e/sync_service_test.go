@@ -133,7 +133,7 @@ func (s sent) sorted() sent {
 func streamUserOf(t *testing.T, papyrus string) *streamUser {
 	t.Helper()
 	r := register(t, papyrus)
-	token := r.call(http.MethodPost, papyrus+"/v1/auth/powersync-token", "").member("token")
+	token := r.call(http.MethodPost, papyrus+"/v1/auth/powersync-token", "").Member("token")
 	keepPowerSyncToken(token)
 	return &streamUser{reader: r, papyrus: papyrus, token: token}
 }
@@ -145,7 +145,7 @@ func (u *streamUser) put(id string, opID int, data map[string]any) {
 	if err != nil {
 		u.t.Fatal(err)
 	}
-	if a := u.call(http.MethodPost, u.papyrus+"/v1/sync/powersync-upload", string(body)); a.status != http.StatusOK || !strings.Contains(a.body, `"applied_count":1`) {
+	if a := u.call(http.MethodPost, u.papyrus+"/v1/sync/powersync-upload", string(body)); a.Status != http.StatusOK || !strings.Contains(a.Body, `"applied_count":1`) {
 		u.t.Errorf("upload %v: %v", data["title"], a)
 	}
 }

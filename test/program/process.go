@@ -250,3 +250,18 @@ func (p *Process) Run(args ...string) string {
 	}
 	return string(out)
 }
+
+// Events returns how often each body is in the export of p's events.
+func (p *Process) Events() map[string]int {
+	p.t.Helper()
+	bodies := map[string]int{}
+	for line := range strings.Lines(p.Run("events", "export")) {
+		_, rest, ok := strings.Cut(line, `"body":`)
+		body, closed := strings.CutSuffix(strings.TrimSpace(rest), "}")
+		if !ok || !closed {
+			p.t.Fatalf("a line of the export without a body at its end: %s", line)
+		}
+		bodies[body]++
+	}
+	return bodies
+}
