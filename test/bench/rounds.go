@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/provisioner/provisioner/test/bench/load"
@@ -11,53 +12,58 @@ import (
 	"github.com/provisioner/provisioner/test/bench/report"
 )
 
-// warmUp is how long each peer is loaded before the first round.
-const warmUp = time.Second
-
-// bench measures peers in rounds: each has its turn in each round, and the next round begins with the next peer, so that whatever
-// else the machine does falls on all of them.
-type bench struct {
-	rounds   int
-	load     load.Load
-	progress io.Writer
+// rounds measure peers by turns: each has one in each round, and the next round begins with the next peer, so that whatever else
+// the machine does falls on all of them.
+type rounds struct {
+	count       int
+	duration    time.Duration // of a turn
+	warmUp      time.Duration // before the first round
+	connections int
+	progress    io.Writer
 }
 
-func (b bench) run(ctx context.Context, peers []*peer.Peer) (report.Run, error) {
-	measured := report.Run{Baseline: peer.Baseline, Series: make([]report.Series, len(peers))}
+// String says how and on what is measured.
+func (r rounds) String() string {
+	return fmt.Sprintf("%d rounds of %.0f s a peer, %d connections; %s on %s/%s, %d processors",
+		r.count, r.duration.Seconds(), r.connections, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+}
+
+func (r rounds) run(ctx context.Context, s peer.Suite, peers []*peer.Peer) (report.Run, error) {
+	measured := report.Run{Name: s.Name, Baseline: s.Baseline, Series: make([]report.Series, len(peers))}
+	wrk := load.Load{Kind: s.Load, Connections: r.connections, Duration: r.warmUp}
 	for i, p := range peers {
-		measured.Series[i] = report.Series{Name: p.Name, What: peer.Describe(p.Name)}
-		warm := b.load
-		warm.Duration = warmUp
-		if _, err := warm.Run(ctx, p.URL, "warm-"+p.Name); err != nil {
-			return report.Run{}, err
+		measured.Series[i] = report.Series{Name: p.Name, What: p.What, Ours: p.Ours}
+		if _, err := wrk.Run(ctx, p.URL, "warm"); err != nil {
+			return report.Run{}, fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
-	for round := range b.rounds {
+	wrk.Duration = r.duration
+	for round := range r.count {
 		for turn := range peers {
 			i := (round + turn) % len(peers)
-			sample, err := b.measure(ctx, peers[i], fmt.Sprintf("r%d", round))
+			sample, err := measure(ctx, wrk, peers[i], fmt.Sprintf("r%d", round))
 			if err != nil {
-				return report.Run{}, err
+				return report.Run{}, fmt.Errorf("%s: %w", peers[i].Name, err)
 			}
 			measured.Series[i].Samples = append(measured.Series[i].Samples, sample)
-			b.report(round, peers[i], sample)
+			r.tell(round, peers[i], sample)
 		}
 	}
 	return measured, nil
 }
 
-func (b bench) report(round int, p *peer.Peer, s report.Sample) {
-	_, _ = fmt.Fprintf(b.progress, "round %d of %d  %-14s %7.0f requests/s  %6.1f µs of CPU  %6.1f allocations\n",
-		round+1, b.rounds, p.Name, s.Throughput(), s.CPUPerRequest(), s.AllocationsPerRequest())
+func (r rounds) tell(round int, p *peer.Peer, s report.Sample) {
+	_, _ = fmt.Fprintf(r.progress, "round %d of %d  %-14s %7.0f requests/s  %6.1f µs of CPU  %6.1f allocations\n",
+		round+1, r.count, p.Name, s.Throughput(), s.CPUPerRequest(), s.AllocationsPerRequest())
 }
 
 // measure loads one peer once.
-func (b bench) measure(ctx context.Context, p *peer.Peer, name string) (report.Sample, error) {
+func measure(ctx context.Context, wrk load.Load, p *peer.Peer, name string) (report.Sample, error) {
 	before, err := spentBy(p)
 	if err != nil {
 		return report.Sample{}, err
 	}
-	result, err := b.load.Run(ctx, p.URL, name)
+	result, err := wrk.Run(ctx, p.URL, name)
 	if err != nil {
 		return report.Sample{}, err
 	}

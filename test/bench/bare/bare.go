@@ -55,6 +55,9 @@ func NewSender(secret, receiver string, transport http.RoundTripper) http.Handle
 		out.Header.Set("Content-Type", "application/json")
 		out.Header.Set("X-Timestamp", timestamp)
 		out.Header.Set("X-Signature", hex.EncodeToString(sign(secret, timestamp, body)))
+		if key := r.Header.Get("Idempotency-Key"); key != "" {
+			out.Header.Set("Idempotency-Key", key)
+		}
 		forward(w, out, transport)
 	})
 	mux.HandleFunc("GET /metrics", metrics)

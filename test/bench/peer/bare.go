@@ -2,30 +2,55 @@ package peer
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/provisioner/provisioner/test/bench/bare"
+	"github.com/provisioner/provisioner/test/program"
 )
 
-// Role is the argument with which the command of [NewRig] runs [Serve].
+// Role is the first argument with which the command of [NewRig] runs [Serve]; the second is the side.
 const Role = "serve-bare"
 
-// Settings of [Serve], by environment variable. A receiver has no BARE_RECEIVER; one without BARE_DATABASE writes no row.
+// Environment variables of [Serve].
 const (
-	envAddr     = "BARE_ADDR"
-	envSecret   = "BARE_SECRET"
-	envReceiver = "BARE_RECEIVER"
-	envDatabase = "BARE_DATABASE"
+	envAddr     = "BARE_ADDR"     // where it listens
+	envSecret   = "BARE_SECRET"   // of the signatures
+	envReceiver = "BARE_RECEIVER" // base URL, for a sender
+	envDatabase = "BARE_DATABASE" // path, for the receiver that keeps
+	envSupabase = "BARE_SUPABASE" // base URL, for the receiver that provisions
 )
 
-// Serve runs one side of a bare pair, as the environment says, until the process ends.
-func Serve() error {
-	handler, err := side()
+// sides are what [Serve] can be.
+var sides = map[string]func() (http.Handler, error){
+	"sender": func() (http.Handler, error) {
+		return bare.NewSender(os.Getenv(envSecret), os.Getenv(envReceiver), bare.Transport()), nil
+	},
+	"keeper": func() (http.Handler, error) {
+		keep, err := bare.KeepEvent(context.Background(), os.Getenv(envDatabase))
+		return bare.NewReceiver(os.Getenv(envSecret), keep), err
+	},
+	"answerer": func() (http.Handler, error) {
+		return bare.NewReceiver(os.Getenv(envSecret), bare.KeepNothing), nil
+	},
+	"provisioner": func() (http.Handler, error) {
+		return bare.NewReceiver(os.Getenv(envSecret), bare.ProvisionKey(os.Getenv(envSupabase), bare.Transport())), nil
+	},
+	"supabase": func() (http.Handler, error) { return bare.NewSupabase(), nil },
+}
+
+// Serve runs one side of a bare pair, or the stub of Supabase, as the environment says, until the process ends.
+func Serve(side string) error {
+	build, ok := sides[side]
+	if !ok {
+		return fmt.Errorf("no side %q; there are %q", side, slices.Sorted(maps.Keys(sides)))
+	}
+	handler, err := build()
 	if err != nil {
 		return err
 	}
@@ -33,32 +58,17 @@ func Serve() error {
 	return s.ListenAndServe()
 }
 
-func side() (http.Handler, error) {
-	secret := os.Getenv(envSecret)
-	if secret == "" || os.Getenv(envAddr) == "" {
-		return nil, errors.New(Role + " is for the benchmark itself")
-	}
-	if receiver := os.Getenv(envReceiver); receiver != "" {
-		return bare.NewSender(secret, receiver, bare.Transport()), nil
-	}
-	if path := os.Getenv(envDatabase); path != "" {
-		keep, err := bare.KeepEvent(context.Background(), path)
-		return bare.NewReceiver(secret, keep), err
-	}
-	return bare.NewReceiver(secret, bare.KeepNothing), nil
-}
-
-// bare starts a bare pair whose receiver has env beside what both have.
-func (r *Rig) bare(name string, env ...string) (*Peer, error) {
+// bare starts a bare pair with a receiver of the side, and env beside what all have.
+func (r *Rig) bare(name, side string, env program.Settings) (*Peer, error) {
 	a, err := addrs(2)
 	if err != nil {
 		return nil, err
 	}
-	p := &Peer{Name: name, URL: "http://" + a[1] + "/send", Inbox: "http://" + a[0] + "/inbox"}
-	if err := r.serveBare(p, a[0], env...); err != nil {
-		return nil, fmt.Errorf("bare receiver: %w", err)
+	p := newPair(name, a[1], a[0])
+	if err := r.serveBare(p, side, a[0], env); err != nil {
+		return nil, err
 	}
-	return p, r.serveBare(p, a[1], envReceiver+"=http://"+a[0])
+	return p, r.serveBare(p, "sender", a[1], program.Settings{envReceiver: "http://" + a[0]})
 }
 
 func (r *Rig) bareWithRow(name string) (*Peer, error) {
@@ -66,12 +76,14 @@ func (r *Rig) bareWithRow(name string) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.bare(name, envDatabase+"="+path)
+	return r.bare(name, "keeper", program.Settings{envDatabase: path})
 }
 
-func (r *Rig) serveBare(p *Peer, addr string, env ...string) error {
-	cmd := exec.Command(r.self[0], append(r.self[1:len(r.self):len(r.self)], Role)...)
-	cmd.Env = append([]string{envAddr + "=" + addr, envSecret + "=" + r.secret}, env...)
+func (r *Rig) bareWithoutRow(name string) (*Peer, error) { return r.bare(name, "answerer", nil) }
+
+func (r *Rig) serveBare(p *Peer, side, addr string, env program.Settings) error {
+	cmd := exec.Command(r.self[0], append(slices.Clone(r.self[1:]), Role, side)...)
+	cmd.Env = env.With(program.Settings{envAddr: addr, envSecret: r.secret}).Environ()
 	p.metrics = append(p.metrics, "http://"+addr+"/metrics")
 	return r.start(p, cmd, listening(addr))
 }

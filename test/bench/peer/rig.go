@@ -3,7 +3,6 @@
 package peer
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -27,7 +26,8 @@ type Rig struct {
 	self    []string // the command that runs [Role]
 	secret  string
 	dir     *daemon.Dir
-	running []*daemon.Daemon
+	stops   []func() error
+	stub    string // of Supabase; "" before it is started
 }
 
 // NewRig returns a Rig that starts the provisioner at program. Self is a command to which [Role] can be added: it runs the bare
@@ -40,22 +40,11 @@ func NewRig(program string, self ...string) (*Rig, error) {
 	return &Rig{program: program, self: self, secret: rand.Text() + rand.Text(), dir: dir}, nil
 }
 
-// Build compiles the provisioner of this module into the directory of the rig, and uses it from then on.
-func (r *Rig) Build(ctx context.Context) error {
-	r.program = r.path("provisioner")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", r.program, "github.com/provisioner/provisioner")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return nil
-}
-
 // Close ends all peers, the last first, and removes their files.
 func (r *Rig) Close() error {
 	var errs []error
-	for _, d := range slices.Backward(r.running) {
-		errs = append(errs, d.Stop(syscall.SIGTERM))
+	for _, stop := range slices.Backward(r.stops) {
+		errs = append(errs, stop())
 	}
 	return errors.Join(append(errs, r.dir.Remove())...)
 }
@@ -64,13 +53,20 @@ func (r *Rig) path(name string) string { return filepath.Join(r.dir.Path, name) 
 
 // Peer is a running pair.
 type Peer struct {
-	Name  string
+	Name  string // for programs
+	What  string // for people
+	Ours  bool   // not somebody else's
 	URL   string // where the load goes
 	Inbox string // where the receiver takes signed requests; "" if it verifies nothing
 
 	groups  []usage.Group
 	metrics []string // addresses of the metrics of its processes, where they are Go's
 	logs    []string // files that grow
+}
+
+// newPair returns a peer that has no processes yet.
+func newPair(name, sender, receiver string) *Peer {
+	return &Peer{Name: name, URL: "http://" + sender + "/send", Inbox: "http://" + receiver + "/inbox"}
 }
 
 // CPU returns what all processes of the peer have spent so far.
@@ -117,26 +113,20 @@ func (r *Rig) start(p *Peer, cmd *exec.Cmd, ready func() error) error {
 	if err != nil {
 		return err
 	}
-	r.running = append(r.running, d)
+	r.stops = append(r.stops, func() error { return d.Stop(syscall.SIGTERM) })
 	p.groups = append(p.groups, usage.Group(d.PID()))
 	return d.Await(ready)
 }
 
-// addr returns "127.0.0.1:<a free port>".
-func addr() (string, error) {
-	port, err := daemon.Port()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), err
-}
-
-// addrs returns as many different addresses as are asked for.
+// addrs returns as many different addresses as are asked for, each "127.0.0.1:<a free port>".
 func addrs(n int) ([]string, error) {
 	var found []string
 	for len(found) < n {
-		a, err := addr()
+		port, err := daemon.Port()
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(found, a) {
+		if a := net.JoinHostPort("127.0.0.1", strconv.Itoa(port)); !slices.Contains(found, a) {
 			found = append(found, a)
 		}
 	}

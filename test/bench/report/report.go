@@ -33,12 +33,14 @@ func (s Sample) Throughput() float64 { return float64(s.Requests) / s.Elapsed.Se
 type Series struct {
 	Name    string // for programs
 	What    string // for people
+	Ours    bool   // not somebody else's
 	Samples []Sample
 }
 
-// Run is what a benchmark measured: in each round every series has a sample. The series called Baseline is what the others are
-// compared with.
+// Run is what was measured of peers that do the same work: in each round every series has a sample. The series called Baseline is
+// what the others are compared with.
 type Run struct {
+	Name     string // for people
 	Baseline string
 	Series   []Series
 }
