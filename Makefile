@@ -17,10 +17,10 @@ RACED := ./pkg/... ./config/... ./cmd/...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench microbench vuln clean
+.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench bench-compare microbench vuln clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, a browser, clients
 	@$(STEP) 'system packages' .ci/deps install
@@ -70,8 +70,11 @@ fuzz: ## Run every fuzz target for FUZZTIME each (default 10s, in CI 30s)
 test: ready ## Run all that CI runs
 	@$(STEP) 'make test' $(MAKE) --no-print-directory lint race exact e2e fuzz
 
-bench: ## Measure the provisioner beside its peers, all in one run
-	@go run ./test/bench
+bench: ## Measure the provisioner beside its peers, all in one run, for docs/performance.md
+	@go run ./test/bench -docs docs -ratios test/bench/ratios.json $(BENCH)
+
+bench-compare: ## Fail if a request costs over 15 % more than committed in test/bench/ratios.json
+	@go run ./test/bench -peers two-processes,one-process,bare,provision,bare-provision -rounds 5 -compare test/bench/ratios.json $(BENCH)
 
 microbench: ## Run the benchmarks
 	@$(STEP) microbench go test -run '^$$' -bench . -benchmem $(RACED)

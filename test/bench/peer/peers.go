@@ -54,6 +54,15 @@ func Names() []string {
 	return names
 }
 
+// Peers returns what the peers of the suite are, for people.
+func (s Suite) Peers() []string {
+	var what []string
+	for _, k := range s.kinds {
+		what = append(what, k.what)
+	}
+	return what
+}
+
 // Only returns the suites with the peers that are named, without those that have none of them. Names that there are not, and
 // programs that are not installed, are errors.
 func Only(names []string) ([]Suite, error) {

@@ -21,10 +21,10 @@ func WriteDocs(dir, how string, runs []Run) error {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "performance.svg"), []byte(Plot(runs)), 0o600)
+	return os.WriteFile(filepath.Join(dir, "performance.svg"), []byte(Plot(runs)), 0o644)
 }
 
 func replaceTable(page, name, table string) (string, error) {

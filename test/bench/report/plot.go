@@ -20,7 +20,7 @@ const (
 // plotHead has its own background: text and bars are legible on it wherever the picture is shown.
 const plotHead = `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-label="CPU time a request">
 <style>
-  text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 } .value { font-variant-numeric: tabular-nums }
+  text { font: 13px system-ui, sans-serif; fill: #1f2328 } .title { font-weight: 600 } .value { text-anchor: end; font-variant-numeric: tabular-nums }
   .panel { fill: #ffffff } .ours { fill: #0969da } .other { fill: #afb8c1 } .spread, .baseline { stroke: #1f2328 } .baseline { stroke-dasharray: 3 3 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .panel { fill: #0d1117 } .ours { fill: #4493f8 } .other { fill: #57606a } .spread, .baseline { stroke: #e6edf3 }
@@ -82,5 +82,5 @@ func plotBar(out *strings.Builder, r Run, s Series, top int, at func(float64) fl
 	fmt.Fprintf(out, `<text x="%d" y="%d">%s</text>`, plotMargin, top+barHeight-2, html.EscapeString(s.What))
 	fmt.Fprintf(out, `<rect class="%s" x="%.1f" y="%d" width="%.1f" height="%d" rx="2"/>`, class, at(0), top, at(cpu.Median)-at(0), barHeight)
 	fmt.Fprintf(out, `<line class="spread" x1="%.1f" x2="%.1f" y1="%.1f" y2="%[3]f"/>`, at(cpu.Min), at(cpu.Max), middle)
-	fmt.Fprintf(out, `<text class="value" x="%.1f" y="%d">%s</text>`+"\n", at(cpu.Max)+8, top+barHeight-2, value)
+	fmt.Fprintf(out, `<text class="value" x="%d" y="%d">%s</text>`+"\n", plotWidth-plotMargin, top+barHeight-2, value)
 }

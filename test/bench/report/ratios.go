@@ -10,8 +10,10 @@ import (
 	"slices"
 )
 
-// tolerance is how far a ratio may exceed the committed one.
-const tolerance = 0.15
+const (
+	tolerance = 0.15 // how far a ratio may exceed the committed one
+	rounding  = 1e-9 // of binary fractions: 0.92 is 15 % more than 0.80
+)
 
 // Ratio is what a request costs a peer, as a multiple of what it costs the baseline: the median of the rounds.
 type Ratio struct {
@@ -57,7 +59,7 @@ func (r Ratios) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o600)
+	return os.WriteFile(path, append(text, '\n'), 0o644)
 }
 
 // Against returns an error that names each of the committed ratios that r exceeds by more than 15 %, or does not have.
@@ -79,7 +81,7 @@ func (r Ratios) Against(committed Ratios) error {
 }
 
 func exceeds(name, what string, is, was float64) error {
-	if is <= was*(1+tolerance) {
+	if is <= was*(1+tolerance)+rounding {
 		return nil
 	}
 	return fmt.Errorf("%s: a request takes %.2f × the %s of the baseline, %.0f %% more than the %.2f committed",
