@@ -8,7 +8,6 @@ import (
 
 	"github.com/provisioner/provisioner/config"
 	"github.com/provisioner/provisioner/pkg/apierror"
-	"github.com/provisioner/provisioner/pkg/binding"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/server"
 	"github.com/provisioner/provisioner/pkg/supabase"
@@ -33,13 +32,13 @@ func composeAll(s *services) ([]server.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts := binding.NewTransport(papyrus)
+	accounts := s.bound(peerIdentity, papyrus)
 	identity := supabase.NewClient(boundPapyrus, secret.New("bound"), accounts)
 	receiver, err := s.receiver(identity, s.validator(identity, boundPapyrus, s.issuer(), accounts))
 	if err != nil {
 		return nil, err
 	}
-	sender := s.sender(binding.NewTransport(receiver), boundReceiver, identity)
+	sender := s.sender(s.bound(peerReceiver, receiver), boundReceiver, identity)
 	return []server.Service{
 		service(config.Sender, s.cfg.Addr.Sender, sender, apierror.Flat),
 		service(config.Receiver, s.cfg.Addr.Receiver, receiver, apierror.Flat),

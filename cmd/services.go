@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -26,6 +25,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
 	"github.com/provisioner/provisioner/pkg/supabase"
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 // services builds the services of one process from what they share.
@@ -33,6 +33,7 @@ type services struct {
 	cfg            *config.Config
 	log            *slog.Logger
 	metrics        *prometheus.Registry
+	traces         *tracing.Provider   // nil where none are recorded
 	db             *store.DB           // nil in a process of the sender alone
 	adopted        bool                // the database may hold sessions from before this server
 	keys           *signing.Keyring    // nil in a process of papyrus alone
@@ -58,6 +59,9 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 	s := &services{
 		cfg: cfg, log: log, metrics: prometheus.NewRegistry(),
 		origins: middleware.NewOrigins(cfg.Origins.Provisioning), papyrusOrigins: middleware.NewOrigins(cfg.Origins.Papyrus),
+	}
+	if err := s.openTraces(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.openLimiter(); err != nil {
 		return nil, err
@@ -98,7 +102,11 @@ func (s *services) openLimiter() error {
 }
 
 func (s *services) options(origins *middleware.Origins) httpapi.Options {
-	return httpapi.Options{Log: s.log, Metrics: s.metrics, Origins: origins, TrustedProxies: s.cfg.TrustedProxies}
+	o := httpapi.Options{Log: s.log, Metrics: s.metrics, Origins: origins, TrustedProxies: s.cfg.TrustedProxies}
+	if s.traces != nil { // a nil pointer in an interface is not nil
+		o.Traces = s.traces
+	}
+	return o
 }
 
 // sender builds the sender. Receiver and identity say how to reach the services that it calls.
@@ -193,19 +201,4 @@ func tierNames(in []config.Tier) []string {
 		out[i] = t.Name
 	}
 	return out
-}
-
-const (
-	dialTimeout     = 2 * time.Second
-	idleConnections = 256 // kept open to one peer: sender and receiver talk to one each
-)
-
-// newNetwork returns the transport of calls to other services.
-func newNetwork() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented in net/http
-	t.DialContext = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.MaxIdleConns, t.MaxIdleConnsPerHost = 2*idleConnections, idleConnections
-	t.IdleConnTimeout = 60 * time.Second // less than our servers keep them, so that no request meets a closing connection
-	t.DisableCompression = true
-	return t
 }

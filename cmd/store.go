@@ -33,7 +33,10 @@ func openStore(ctx context.Context, cfg *config.Config) (*store.DB, error) {
 
 // openAsItIs opens the configured database, whatever its schema.
 func openAsItIs(ctx context.Context, cfg *config.Config) (*store.DB, error) {
-	db, err := store.Open(ctx, store.Config{Engine: store.Engine(cfg.Database.Engine), Path: cfg.Database.Path, URL: cfg.Database.URL})
+	db, err := store.Open(ctx, store.Config{
+		Engine: store.Engine(cfg.Database.Engine), Path: cfg.Database.Path, URL: cfg.Database.URL,
+		Traced: cfg.Traces.Endpoint != nil,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", place(cfg), err)
 	}

@@ -21,6 +21,7 @@ func (l *loader) check() {
 	l.checkMail()
 	l.checkProvider()
 	l.checkBound()
+	l.checkTraces()
 }
 
 // uses reports whether the service reads the setting.
@@ -211,5 +212,17 @@ func (l *loader) checkBound() {
 		if l.config.Service == All && l.given(name) {
 			l.warn(Fault{name, "is ignored (" + l.source(name) + ")", "serve all joins its own services in the process"})
 		}
+	}
+}
+
+// checkTraces warns of credentials that can be read on their way, and of settings that wait for an endpoint.
+func (l *loader) checkTraces() {
+	t := l.config.Traces
+	switch {
+	case len(t.Headers) == 0:
+	case t.Endpoint == nil && !l.bad["OTEL_EXPORTER_OTLP_ENDPOINT"]:
+		l.warn(Fault{"OTEL_EXPORTER_OTLP_HEADERS", "has no effect", "it is for the collector of OTEL_EXPORTER_OTLP_ENDPOINT, which is not set"})
+	case t.Endpoint != nil && t.Endpoint.Scheme != "https" && !staysInside(t.Endpoint):
+		l.warn(Fault{"OTEL_EXPORTER_OTLP_ENDPOINT", "is plain http", "OTEL_EXPORTER_OTLP_HEADERS can be read on the way; use https"})
 	}
 }

@@ -43,6 +43,8 @@ type Config struct {
 	DrainDelay time.Duration // from SIGTERM to closing the listeners; 0 for none
 	Addr       Addr
 	Log        Log
+	Traces     Traces
+	SentryDSN  secret.Text // unset: errors are logged alone
 
 	Keyring      Keyring
 	ReplayWindow time.Duration // how far a timestamp may be off, either way
@@ -95,6 +97,14 @@ const (
 	LogText LogFormat = "text"
 	LogJSON LogFormat = "json"
 )
+
+// Traces says where traces go. A nil Endpoint means that none are recorded.
+type Traces struct {
+	Endpoint *url.URL // base URL without trailing slash
+	Headers  map[string]secret.Text
+	Ratio    float64 // from 0 to 1
+	Service  string
+}
 
 // Forward says how the sender reaches the receiver.
 type Forward struct {

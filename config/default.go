@@ -16,6 +16,13 @@ func defaultDrain(c *Config) string {
 	return "5s"
 }
 
+func defaultServiceName(c *Config) string {
+	if c.Service == All {
+		return "provisioner"
+	}
+	return "provisioner-" + c.Service.String()
+}
+
 func defaultPublicURL(c *Config) string {
 	_, port, err := net.SplitHostPort(c.Addr.Papyrus)
 	if err != nil {

@@ -9,10 +9,15 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/provisioner/provisioner/pkg/secret"
 )
 
 // The parsers of values. Their errors complete "NAME …"; as a value may be a secret that was put into the wrong setting,
@@ -119,6 +124,29 @@ func parseIntWithin(least, most int64) func(string) (int64, error) {
 		}
 		return n, nil
 	}
+}
+
+func parseRatio(text string) (float64, error) {
+	ratio, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(ratio >= 0 && ratio <= 1) { // not a number is neither
+		return 0, errors.New("is not a number from 0 to 1")
+	}
+	return ratio, nil
+}
+
+// parseHeaders reads name=value pairs with commas between, values percent-encoded (OpenTelemetry: OTLP exporter, after W3C Baggage).
+func parseHeaders(text string) (map[string]secret.Text, error) {
+	headers := map[string]secret.Text{}
+	for pair := range strings.SplitSeq(text, ",") {
+		name, encoded, found := strings.Cut(pair, "=")
+		name = strings.TrimSpace(name)
+		value, err := url.PathUnescape(strings.TrimSpace(encoded))
+		if !found || err != nil || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, errors.New("is not of the form name=value,name=value with percent-encoded values")
+		}
+		headers[name] = secret.New(value)
+	}
+	return headers, nil
 }
 
 var apiPrefix = regexp.MustCompile(`^(/[A-Za-z0-9_-]+)+$`)

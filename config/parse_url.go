@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/provisioner/provisioner/pkg/secret"
@@ -65,4 +66,16 @@ func parseRedis(text string) (secret.Text, error) {
 		return secret.New(text), nil
 	}
 	return secret.Text{}, errors.New("is not of the form redis://, rediss:// or unix://")
+}
+
+// dsnProject matches the path of a DSN, which ends in the number of a project.
+var dsnProject = regexp.MustCompile(`/[0-9]+$`)
+
+// parseDSN reads what Sentry calls a DSN: a URL with a public key as its user, and the id of a project as its path.
+func parseDSN(text string) (secret.Text, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User.Username() == "" || !dsnProject.MatchString(u.Path) {
+		return secret.Text{}, errors.New("is not of the form https://<key>@<host>/<project>")
+	}
+	return secret.New(text), nil
 }

@@ -23,6 +23,7 @@ const maxForward = 25 * time.Second
 var groups = []group{
 	{"Process", processRows},
 	{"Listening", listeningRows},
+	{"Traces and errors", observabilityRows},
 	{"Data", dataRows},
 	{"Signing", signingRows},
 	{"Forwarding", forwardingRows},
@@ -100,6 +101,35 @@ var listeningRows = []setting{
 		name: "API_PREFIX", kind: text, def: "/v1", users: Papyrus | All,
 		help: "what the paths of papyrus's own API begin with",
 		set:  into(parsePrefix, func(c *Config) *string { return &c.APIPrefix }),
+	},
+}
+
+var observabilityRows = []setting{
+	{
+		name: "OTEL_EXPORTER_OTLP_ENDPOINT", kind: webURL, users: everyone,
+		help: "the base URL of an OpenTelemetry collector, which gets traces by OTLP over HTTP; without it none are recorded",
+		set:  into(parseBaseURL, func(c *Config) **url.URL { return &c.Traces.Endpoint }),
+	},
+	{
+		name: "OTEL_EXPORTER_OTLP_HEADERS", kind: text, users: everyone, secret: true,
+		help: "headers for the collector, such as authorization=Basic%20dTpw, values percent-encoded, several with commas between",
+		set:  into(parseHeaders, func(c *Config) *map[string]secret.Text { return &c.Traces.Headers }),
+	},
+	{
+		name: "OTEL_TRACES_SAMPLER_ARG", kind: number, def: "1", users: everyone,
+		help: "how many of the traces that begin here are recorded, from 0 to 1",
+		set:  into(parseRatio, func(c *Config) *float64 { return &c.Traces.Ratio }),
+	},
+	{
+		name: "OTEL_SERVICE_NAME", kind: text, users: everyone,
+		computed: defaultServiceName, defNote: "`provisioner-` and the service; `provisioner` for `serve all`",
+		help: "the service's name in traces",
+		set:  into(parseText, func(c *Config) *string { return &c.Traces.Service }),
+	},
+	{
+		name: "SENTRY_DSN", kind: webURL, users: everyone, secret: true,
+		help: "the DSN of a Sentry project, which hears of panics and internal errors, without user data",
+		set:  into(parseDSN, func(c *Config) *secret.Text { return &c.SentryDSN }),
 	},
 }
 

@@ -21,10 +21,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
 	"github.com/provisioner/provisioner/pkg/requestid"
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 // Options are what every service's API is made of.
@@ -32,7 +34,8 @@ type Options struct {
 	Service        string // names the service in logs and metrics
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
-	Origins        *middleware.Origins // that browsers may call from
+	Traces         trace.TracerProvider // nil for none
+	Origins        *middleware.Origins  // that browsers may call from
 	CORS           middleware.CORSHeaders
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Dialect        func(path string) apierror.Dialect
@@ -58,6 +61,7 @@ func New(o Options) *echo.Echo {
 	e.Pre(
 		middleware.Trailers,
 		middleware.RequestID,
+		middleware.Trace(o.Service, o.Traces, o.TrustedProxies),
 		middleware.Origin,
 		middleware.Observe(o.Service, o.Log, o.Metrics),
 		middleware.Recover,
@@ -171,14 +175,10 @@ func NoStore(c echo.Context) { c.Response().Header().Set("Cache-Control", "no-st
 // Forwarded returns the headers that go along with the calls that a request causes: its id, its trace context, and the
 // address of its client.
 func Forwarded(c echo.Context) http.Header {
-	in, out := c.Request().Header, make(http.Header, 4)
+	out := make(http.Header, 4)
 	out.Set(requestid.Header, requestid.From(c.Request().Context()))
 	out.Set(echo.HeaderXForwardedFor, c.RealIP())
-	for _, name := range []string{"Traceparent", "Tracestate"} {
-		if values := in.Values(name); len(values) == 1 {
-			out.Set(name, values[0])
-		}
-	}
+	tracing.Inject(c.Request().Context(), out)
 	return out
 }
 

@@ -112,7 +112,8 @@ func (g *Guard) next() []*admitting {
 
 // commit is not bound to the context of any one caller: the others in the batch still want their answer.
 func (g *Guard) commit(batch []*admitting) {
-	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	ctx, end := traceCommit(batch)
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 
 	admissions := make([]Admission, len(batch))
@@ -120,6 +121,7 @@ func (g *Guard) commit(batch []*admitting) {
 		admissions[i] = a.Admission
 	}
 	fresh, err := g.store.Admit(ctx, admissions)
+	end(err)
 	if err != nil && len(batch) > 1 && apierror.From(err).Code != apierror.StoreUnavailable {
 		g.commitSingly(batch)
 		return

@@ -59,6 +59,7 @@ type Config struct {
 	Engine Engine
 	Path   string      // SQLite: the file. It is created with mode 0600 where it is missing, its directory with 0700
 	URL    secret.Text // Postgres: postgres://…; what it sets itself, such as connect_timeout or pool_max_conns (else 16), is left alone
+	Traced bool        // statements of recorded requests are recorded too
 }
 
 const (
@@ -80,9 +81,9 @@ type DB struct {
 func Open(_ context.Context, c Config) (*DB, error) {
 	switch c.Engine {
 	case SQLite:
-		return openSQLite(c.Path)
+		return openSQLite(c)
 	case Postgres:
-		return openPostgres(c.URL)
+		return openPostgres(c)
 	default:
 		return nil, fmt.Errorf("open store: unknown engine %q", c.Engine)
 	}

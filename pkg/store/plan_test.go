@@ -340,7 +340,7 @@ var wholes = []string{"sumBuckets", "sumClients", "sumLetters"}
 
 // TestPlansAreComplete wants every constant of this package that is a statement to be among the plans.
 func TestPlansAreComplete(t *testing.T) {
-	db, err := openPostgres(secret.New("postgres://localhost/nowhere")) // it does not connect
+	db, err := openPostgres(Config{URL: secret.New("postgres://localhost/nowhere")}) // it does not connect
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +412,7 @@ func evaluate(exprs map[string]ast.Expr, expr ast.Expr) string {
 // TestMigrateSoon holds the start of a program to a look at two tables: an up-to-date schema waits for nobody's lock.
 func TestMigrateSoon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "soon.db")
-	db, err := openSQLite(path)
+	db, err := openSQLite(Config{Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,15 +23,18 @@ const (
 	maxConnsParam   = "pool_max_conns" // in the URL, as pgx names it
 )
 
-// openPostgres prepares a pool of connections to the server of url.
-func openPostgres(url secret.Text) (*DB, error) {
-	config, err := postgresConfig(url, map[string]string{
+// openPostgres prepares a pool of connections to the server of c.
+func openPostgres(c Config) (*DB, error) {
+	config, err := postgresConfig(c.URL, map[string]string{
 		"statement_timeout":                   "5s", // as opTimeout: what nobody waits for any more ends
 		"lock_timeout":                        "3s",
 		"idle_in_transaction_session_timeout": "10s",
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c.Traced {
+		config.Tracer = postgresTracer{}
 	}
 	pool := stdlib.OpenDB(*config.ConnConfig)
 	pool.SetMaxOpenConns(config.maxConns)
@@ -63,7 +66,7 @@ func openPostgres(url secret.Text) (*DB, error) {
 		holdUsers:      holdUsersTogether,
 		goose:          goose.DialectPostgres,
 		hasVersions:    `SELECT to_regclass('goose_db_version') IS NOT NULL`,
-		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(url) },
+		openMigrator:   func(context.Context) (*migrator, error) { return openPostgresMigrator(c.URL) },
 	}
 	db.sender = rand.Text()
 	db.revocations = newNotifier(func(ctx context.Context, payload string) error {

@@ -21,21 +21,21 @@ const (
 	migrationWait     = 30 * time.Second
 )
 
-// openSQLite opens the file at path with one connection that writes and a few that read meanwhile. Other processes may
+// openSQLite opens the file of c with one connection that writes and a few that read meanwhile. Other processes may
 // have it open too.
-func openSQLite(path string) (*DB, error) {
-	path, err := filepath.Abs(path)
+func openSQLite(c Config) (*DB, error) {
+	path, err := filepath.Abs(c.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	if err := createPrivate(path); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	write, err := sqlitePool(path, url.Values{"_txlock": {"immediate"}})
+	write, err := sqlitePool(path, c.Traced, url.Values{"_txlock": {"immediate"}})
 	if err != nil {
 		return nil, err
 	}
-	read, err := sqlitePool(path, url.Values{"_query_only": {"true"}})
+	read, err := sqlitePool(path, c.Traced, url.Values{"_query_only": {"true"}})
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
@@ -81,12 +81,16 @@ func createPrivate(path string) error {
 	return f.Close()
 }
 
-func sqlitePool(path string, settings url.Values) (*sql.DB, error) {
+func sqlitePool(path string, traced bool, settings url.Values) (*sql.DB, error) {
 	connector, err := sqlite.NewConnector(sqliteDSN(path, settings))
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	return sql.OpenDB(cachingConnector{connector}), nil
+	caching := cachingConnector{connector}
+	if traced {
+		return sql.OpenDB(tracingConnector{caching}), nil
+	}
+	return sql.OpenDB(caching), nil
 }
 
 // sqliteDSN returns the address of a file with the settings that every connection has, and those of settings. Every commit
