@@ -102,7 +102,9 @@ func (s *services) openLimiter() error {
 }
 
 func (s *services) options(origins *middleware.Origins) httpapi.Options {
-	o := httpapi.Options{Log: s.log, Metrics: s.metrics, Origins: origins, TrustedProxies: s.cfg.TrustedProxies}
+	o := httpapi.Options{
+		Log: s.log, Metrics: s.metrics, Origins: origins, TrustedProxies: s.cfg.TrustedProxies, Followed: s.cfg.TrustedProxies,
+	}
 	if s.traces != nil { // a nil pointer in an interface is not nil
 		o.Traces = s.traces
 	}
@@ -111,8 +113,10 @@ func (s *services) options(origins *middleware.Origins) httpapi.Options {
 
 // sender builds the sender. Receiver and identity say how to reach the services that it calls.
 func (s *services) sender(receiver http.RoundTripper, receiverURL string, identity *supabase.Client) http.Handler {
+	options := s.options(s.origins)
+	options.Followed = nil // what its proxies pass on is the word of strangers
 	return sender.New(sender.Config{
-		Options:        s.options(s.origins),
+		Options:        options,
 		Identity:       identity,
 		Sender:         provision.NewSender(receiverURL, s.keys, receiver, time.Now),
 		Limiter:        s.limiter,

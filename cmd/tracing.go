@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 
 	"github.com/provisioner/provisioner/pkg/tracing"
@@ -15,7 +16,8 @@ func (s *services) openTraces(ctx context.Context) error {
 	if c.Endpoint == nil {
 		return nil
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.Warn("traces", "err", err) })) //nolint:contextcheck // nobody's request
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.log.Warn("spans are lost", "err", err) }))
+	otel.SetLogger(logr.FromSlogHandler(s.log.Handler()))
 	traces, err := tracing.Open(ctx, tracing.Config{
 		Endpoint: c.Endpoint.String(), Headers: maps.Clone(c.Headers), Ratio: c.Ratio, Service: c.Service, Version: version(),
 	}, s.metrics)

@@ -35,6 +35,7 @@ type Options struct {
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
 	Traces         trace.TracerProvider // nil for none
+	Followed       []netip.Prefix       // callers that say whether a request is recorded, beside the services of this process
 	Origins        *middleware.Origins  // that browsers may call from
 	CORS           middleware.CORSHeaders
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
@@ -61,7 +62,7 @@ func New(o Options) *echo.Echo {
 	e.Pre(
 		middleware.Trailers,
 		middleware.RequestID,
-		middleware.Trace(o.Service, o.Traces, o.TrustedProxies),
+		middleware.Trace(o.Service, o.Traces, o.Followed),
 		middleware.Origin,
 		middleware.Observe(o.Service, o.Log, o.Metrics),
 		middleware.Recover,

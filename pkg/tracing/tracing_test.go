@@ -156,8 +156,8 @@ func TestTransport(t *testing.T) {
 				t.Errorf("%s, %+v", span.Name(), span.Status())
 			}
 			for _, a := range span.Attributes() {
-				if strings.Contains(a.Value.Emit(), "secret") || strings.Contains(a.Value.Emit(), "pw") {
-					t.Errorf("%s = %s", a.Key, a.Value.Emit())
+				if strings.Contains(a.Value.String(), "secret") || strings.Contains(a.Value.String(), "pw") {
+					t.Errorf("%s = %s", a.Key, a.Value.String())
 				}
 			}
 		})

@@ -1,11 +1,6 @@
 package e2e_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +20,7 @@ import (
 func accountsOnPostgres(t *testing.T, databases ...string) (replicas []*program.Process, urls []string) {
 	t.Helper()
 	s := program.Settings{
-		"SEAL_KEY": record.NewSecret("seal key"), "REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(t),
+		"SEAL_KEY": record.NewSecret("seal key"), "REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": program.NewAccessKey(t),
 		"PUBLIC_BASE_URL": "https://accounts.example.com", "TIERS": `[{"name":"new","keys":3,"per_minute":1000000}]`,
 	}
 	for _, database := range databases {
@@ -33,20 +28,6 @@ func accountsOnPostgres(t *testing.T, databases ...string) (replicas []*program.
 		replicas, urls = append(replicas, p), append(urls, p.URL("papyrus"))
 	}
 	return replicas, urls
-}
-
-// newAccessKey returns a private key for access tokens, as PEM.
-func newAccessKey(t testing.TB) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // TestParallelRefreshes presents one refresh token many times at once: there is one successor and no fork, however many ask.

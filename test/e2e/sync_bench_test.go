@@ -28,7 +28,7 @@ func eachEngine(b *testing.B, run func(b *testing.B, p *program.Process)) {
 	b.Run("postgres", func(b *testing.B) {
 		run(b, start(b, "papyrus", program.Settings{
 			"LOG_LEVEL": "warn", "DATABASE_URL": withPassword(b, postgres.NewDatabase(b)), "SEAL_KEY": record.NewSecret("seal key"),
-			"REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": newAccessKey(b), "PUBLIC_BASE_URL": "https://accounts.example.com",
+			"REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"), "ACCESS_JWT_PRIVATE_KEY": program.NewAccessKey(b), "PUBLIC_BASE_URL": "https://accounts.example.com",
 		}))
 	})
 }

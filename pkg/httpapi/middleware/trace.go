@@ -15,13 +15,13 @@ import (
 )
 
 // Trace puts the request into the trace that its traceparent names, and records it there as a span with traces; nil records nothing.
-// The span is named by method and route. A stream has none: it lasts as long as devices like. Whether requests of the trusted
-// callers are recorded is for these to say; the trace of anybody else goes on, by chance recorded or not.
-func Trace(service string, traces trace.TracerProvider, trusted []netip.Prefix) echo.MiddlewareFunc {
+// The span is named by method and route. A stream has none: it lasts as long as devices like. Whether requests of the callers that are
+// followed are recorded is for these to say; the trace of anybody else goes on, by chance recorded or not.
+func Trace(service string, traces trace.TracerProvider, followed []netip.Prefix) echo.MiddlewareFunc {
 	if traces == nil {
 		return follow
 	}
-	t := tracer{Tracer: traces.Tracer(tracing.Scope), service: attribute.String("provisioner.service", service), trusted: trusted}
+	t := tracer{Tracer: traces.Tracer(tracing.Scope), service: attribute.String("provisioner.service", service), followed: followed}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		recorded := t.record(next)
 		return follow(func(c echo.Context) error {
@@ -45,14 +45,14 @@ func follow(next echo.HandlerFunc) echo.HandlerFunc {
 
 type tracer struct {
 	trace.Tracer
-	service attribute.KeyValue
-	trusted []netip.Prefix
+	service  attribute.KeyValue
+	followed []netip.Prefix
 }
 
 func (t tracer) record(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		ctx := c.Request().Context()
-		if contains(t.trusted, peerAddress(c.Request().RemoteAddr)) {
+		if contains(t.followed, peerAddress(c.Request().RemoteAddr)) {
 			ctx = tracing.Trust(ctx)
 		}
 		ctx, span := t.Start(ctx, knownMethod(c.Request().Method), trace.WithSpanKind(trace.SpanKindServer))
