@@ -64,7 +64,8 @@ sync tokens.
 
 Try it:          provisioner demo
 Run it:          provisioner serve all
-Check settings:  provisioner config check all`,
+Check settings:  provisioner config check all
+Audit it:        provisioner doctor all`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -74,7 +75,7 @@ Check settings:  provisioner config check all`,
 	config.BindFileFlags(root.PersistentFlags())
 	root.AddCommand(
 		newServe(), newDemo(), newClient(),
-		newConfig(), newSecret(), newKeyring(), newSig(),
+		newConfig(), newDoctor(), newSecret(), newKeyring(), newSig(),
 		newUser(), newAudit(), newJWKS(), newEvents(), newSync(), newMigrate(),
 		newHealthcheck(), newVersion(),
 	)

@@ -67,6 +67,7 @@ func (p process) run(ctx context.Context, errs io.Writer) error {
 	for _, w := range report.Warnings {
 		log.Warn(w.Error())
 	}
+	warnAtStart(ctx, cfg, report, log)
 	return p.serve(ctx, cfg, report.Paths, log)
 }
 

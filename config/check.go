@@ -92,7 +92,7 @@ func (l *loader) checkAge(k *Keyring, id string) {
 // checkReceiver refuses plain http that leaves this host and cluster: the JWTs of users travel on it.
 func (l *loader) checkReceiver() {
 	f := l.config.Forward
-	if f.URL == nil || f.URL.Scheme == "https" || f.AllowInsecure || staysInside(f.URL) {
+	if f.URL == nil || f.URL.Scheme == "https" || f.AllowInsecure || StaysInside(f.URL) {
 		return
 	}
 	l.fault(Fault{
@@ -195,13 +195,13 @@ func (l *loader) checkProvider() {
 	case !p.ClientSecret.IsSet():
 		l.missing("GOOGLE_OAUTH_CLIENT_SECRET")
 	}
-	if base := l.config.PublicBaseURL; base != nil && base.Scheme != "https" && !isLoopback(base.Hostname()) {
+	if base := l.config.PublicBaseURL; base != nil && base.Scheme != "https" && !IsLoopback(base.Hostname()) {
 		l.fault(Fault{
 			"PUBLIC_BASE_URL", "is plain http (" + l.source("PUBLIC_BASE_URL") + "), on which a sign-in with a provider could be stolen",
 			"use https, or take GOOGLE_OAUTH_CLIENT_ID out",
 		})
 	}
-	if issuer := p.Issuer; issuer != nil && issuer.Scheme != "https" && !isLoopback(issuer.Hostname()) {
+	if issuer := p.Issuer; issuer != nil && issuer.Scheme != "https" && !IsLoopback(issuer.Hostname()) {
 		l.fault(Fault{"OIDC_ISSUER", "is plain http (" + l.source("OIDC_ISSUER") + ")", "use https"})
 	}
 }
@@ -222,7 +222,7 @@ func (l *loader) checkTraces() {
 	case len(t.Headers) == 0:
 	case t.Endpoint == nil && !l.bad["OTEL_EXPORTER_OTLP_ENDPOINT"]:
 		l.warn(Fault{"OTEL_EXPORTER_OTLP_HEADERS", "has no effect", "it is for the collector of OTEL_EXPORTER_OTLP_ENDPOINT, which is not set"})
-	case t.Endpoint != nil && t.Endpoint.Scheme != "https" && !staysInside(t.Endpoint):
+	case t.Endpoint != nil && t.Endpoint.Scheme != "https" && !StaysInside(t.Endpoint):
 		l.warn(Fault{"OTEL_EXPORTER_OTLP_ENDPOINT", "is plain http", "OTEL_EXPORTER_OTLP_HEADERS can be read on the way; use https"})
 	}
 }

@@ -48,15 +48,15 @@ func defaultPowerSync(c *Config) string {
 // defaultOrigins allows the origins of the shipped apps' development servers, only where nobody else can reach addr.
 func defaultOrigins(c *Config, addr string) string {
 	host, _, err := net.SplitHostPort(addr)
-	if err == nil && c.Service == All && isLoopback(host) {
+	if err == nil && c.Service == All && IsLoopback(host) {
 		return `["http://localhost:8081","http://papyrus.localhost:3000"]`
 	}
 	return "[]"
 }
 
-// isLoopback reports whether host, without port or brackets, is this machine: a loopback address, localhost or a name
+// IsLoopback reports whether host, without port or brackets, is this machine: a loopback address, localhost or a name
 // under it (RFC 6761 section 6.3).
-func isLoopback(host string) bool {
+func IsLoopback(host string) bool {
 	host = strings.ToLower(host)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

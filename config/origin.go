@@ -70,5 +70,5 @@ func checkOriginHost(host string) error {
 // exposed reports whether origin is plain http outside this machine.
 func exposed(origin string) bool {
 	u, err := url.Parse(strings.Replace(origin, "*.", "", 1))
-	return err == nil && u.Scheme == "http" && !isLoopback(u.Hostname())
+	return err == nil && u.Scheme == "http" && !IsLoopback(u.Hostname())
 }

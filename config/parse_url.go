@@ -26,11 +26,11 @@ func parseBaseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// staysInside reports whether plain http to u does not leave this host or cluster: loopback, a single-label name, or a
+// StaysInside reports whether plain http to u does not leave this host or cluster: loopback, a single-label name, or a
 // Kubernetes service.
-func staysInside(u *url.URL) bool {
+func StaysInside(u *url.URL) bool {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if isLoopback(host) || strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local") {
+	if IsLoopback(host) || strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local") {
 		return true
 	}
 	_, err := netip.ParseAddr(host)

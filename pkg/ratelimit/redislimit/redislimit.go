@@ -75,3 +75,6 @@ func (l *Limiter) Take(ctx context.Context, key string, limit ratelimit.Limit, n
 
 // Close closes the connections.
 func (l *Limiter) Close() error { return l.client.Close() }
+
+// Ping asks the server for a sign of life.
+func (l *Limiter) Ping(ctx context.Context) error { return l.client.Ping(ctx).Err() }
