@@ -86,6 +86,30 @@ func TestMakeBenchCompareMeasuresWhatIsCommitted(t *testing.T) {
 	}
 }
 
+// TestCommandsOfThePage protects readers of docs/performance.md: what it tells them to type is there.
+func TestCommandsOfThePage(t *testing.T) {
+	page := mustRead(t, "../../docs/performance.md")
+	_, block, _ := strings.Cut(page, "```\n")
+	block, _, _ = strings.Cut(block, "```\n")
+	targets := 0
+	for line := range strings.Lines(block) {
+		words := strings.Fields(line)
+		cmd := exec.Command(words[0], "-n", words[1])
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s%v\n%s", line, err, out)
+		}
+		targets++
+	}
+	if targets != 3 {
+		t.Errorf("%d commands on the page", targets)
+	}
+	var help bytes.Buffer
+	if err := run([]string{"-help"}, &help); err != nil || !strings.Contains(help.String(), "-peers") {
+		t.Errorf("-help: %v\n%s", err, &help)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		name string

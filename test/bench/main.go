@@ -31,6 +31,9 @@ func run(args []string, out io.Writer) error {
 		return peer.Serve(args[1])
 	}
 	o, err := parse(args, out)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,8 @@ func KeepEvent(ctx context.Context, path string) (Work, error) {
 		if err := json.Unmarshal(body, &e); err != nil {
 			return nil, err
 		}
-		_, err := insert.ExecContext(r.Context(), e.UserID, e.Action, e.SentAt.UnixMicro(), time.Now().UnixMicro(), 0, body)
+		ctx := context.WithoutCancel(r.Context()) // to listen for its end costs more than it saves, here as in package store
+		_, err := insert.ExecContext(ctx, e.UserID, e.Action, e.SentAt.UnixMicro(), time.Now().UnixMicro(), 0, body)
 		return received(body), err
 	}, nil
 }

@@ -83,7 +83,7 @@ func (r *Rig) bareWithoutRow(name string) (*Peer, error) { return r.bare(name, "
 
 func (r *Rig) serveBare(p *Peer, side, addr string, env program.Settings) error {
 	cmd := exec.Command(r.self[0], append(slices.Clone(r.self[1:]), Role, side)...)
-	cmd.Env = env.With(program.Settings{envAddr: addr, envSecret: r.secret}).Environ()
+	cmd.Env = env.With(program.Settings{envAddr: addr, envSecret: r.Secret}).Environ()
 	p.metrics = append(p.metrics, "http://"+addr+"/metrics")
 	return r.start(p, cmd, listening(addr))
 }

@@ -32,7 +32,7 @@ func (r *Rig) haproxy(name string) (*Peer, error) {
 	}
 	p := newPair(name, a[1], a[0])
 	env := program.Settings{
-		"BENCH_KEY": base64.StdEncoding.EncodeToString([]byte(r.secret)), "BENCH_RECEIVER": a[0], "BENCH_SENDER": a[1],
+		"BENCH_KEY": base64.StdEncoding.EncodeToString([]byte(r.Secret)), "BENCH_RECEIVER": a[0], "BENCH_SENDER": a[1],
 	}
 	for _, side := range []struct{ addr, config string }{{a[0], haproxyReceiver}, {a[1], haproxySender}} {
 		file, err := r.write(name, side.addr, side.config)
@@ -82,12 +82,12 @@ func (r *Rig) write(name, addr, config string) (string, error) {
 
 // workers starts the Workers in workerd. The receiver remembers signatures in its memory, and keeps no event.
 func (r *Rig) workers(name string) (*Peer, error) {
-	receiver, err := workers.Launch("receiver.capnp", workers.Bindings{SharedSecret: r.secret})
+	receiver, err := workers.Launch("receiver.capnp", workers.Bindings{SharedSecret: r.Secret})
 	if err != nil {
 		return nil, err
 	}
 	r.stops = append(r.stops, receiver.Stop)
-	sender, err := workers.Launch("sender.capnp", workers.Bindings{SharedSecret: r.secret, ReceiverWorkerURL: receiver.URL})
+	sender, err := workers.Launch("sender.capnp", workers.Bindings{SharedSecret: r.Secret, ReceiverWorkerURL: receiver.URL})
 	if err != nil {
 		return nil, err
 	}

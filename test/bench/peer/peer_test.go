@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/test/bench/peer"
 	"github.com/provisioner/provisioner/test/program"
 )
@@ -24,8 +24,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// start runs all peers of all suites until t ends.
-func start(t *testing.T) (peers []*peer.Peer) {
+// start runs all peers of all suites until t ends. The ring has their key.
+func start(t *testing.T) (peers []*peer.Peer, ring *signing.Keyring) {
 	t.Helper()
 	path, err := program.Path()
 	if err != nil {
@@ -47,7 +47,11 @@ func start(t *testing.T) (peers []*peer.Peer) {
 		}
 		peers = append(peers, started...)
 	}
-	return peers
+	ring, err = signing.NewKeyring([]signing.Key{{ID: peer.KeyID, Secret: []byte(rig.Secret)}}, peer.KeyID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peers, ring
 }
 
 const (
@@ -55,40 +59,66 @@ const (
 	provision = `{"action":"provision_api_key","jwt":"e30.dXNlcg.c2ln","name":"My reader","tier":"new"}`
 )
 
-// TestPeersDoTheSameWork protects the comparison: every peer gives the answer of the contract, or it is not what it is compared as.
+// TestPeersDoTheSameWork protects the comparison: every peer gives the answer of the contract, and takes no signature but the right
+// one, or it is not what it is compared as.
 func TestPeersDoTheSameWork(t *testing.T) {
-	for _, p := range start(t) {
+	peers, ring := start(t)
+	for _, p := range peers {
 		t.Run(p.Name, func(t *testing.T) {
+			body := event
 			if strings.HasSuffix(p.Name, "provision") {
-				status, body := post(t, p.URL, provision, http.Header{"Idempotency-Key": {p.Name}})
-				if status != http.StatusOK || !strings.HasPrefix(body, `{"ok":true,"token":"obtk_`) {
-					t.Errorf("POST /send = %d %s, want a key", status, body)
-				}
-			} else if status, body := post(t, p.URL, event, nil); status != http.StatusOK || body != `{"ok":true,"received":`+event+`}` {
-				t.Errorf("POST /send = %d %s, want the event back", status, body)
+				body = provision
 			}
-			refuses(t, p)
+			answers(t, p, p.URL, body, http.Header{})
+			if p.Inbox != "" {
+				verifies(t, p, body, ring)
+			}
 			measures(t, p)
 		})
 	}
 }
 
-// refuses checks that the receiver, asked directly, takes no signature but its own sender's.
-func refuses(t *testing.T, p *peer.Peer) {
+// answers posts a body and checks the answer.
+func answers(t *testing.T, p *peer.Peer, url, body string, headers http.Header) {
 	t.Helper()
-	if p.Inbox == "" {
-		return
+	want := `{"ok":true,"received":` + body + `}`
+	if body == provision {
+		want = `{"ok":true,"token":"obtk_`
+		headers.Set("Idempotency-Key", p.Name)
 	}
-	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
+	if status, got := post(t, url, body, headers); status != http.StatusOK || !strings.HasPrefix(got, want) {
+		t.Errorf("POST %s = %d %s, want 200 %s", url, status, got, want)
+	}
+}
+
+// verifies checks that the receiver, asked directly, takes what package signing signs, and neither a forged signature nor none, nor
+// a right one that is old.
+func verifies(t *testing.T, p *peer.Peer, body string, ring *signing.Keyring) {
+	t.Helper()
+	now := time.Now()
+	right := signed(t, ring, now, body)
+	answers(t, p, p.Inbox, body, right)
 	for name, headers := range map[string]http.Header{
-		"a forged signature": {"X-Timestamp": {now}, "X-Signature": {strings.Repeat("0", 64)}, "X-Key-Id": {"k1"}},
-		"an old one":         {"X-Timestamp": {"1700000000000"}, "X-Signature": {strings.Repeat("0", 64)}, "X-Key-Id": {"k1"}},
-		"none":               {},
+		"the signature of another body": signed(t, ring, now, body+" "),
+		"an old one":                    signed(t, ring, now.Add(-10*time.Minute), body),
+		"one of tomorrow":               signed(t, ring, now.Add(24*time.Hour), body),
+		"none":                          {},
 	} {
-		if status, body := post(t, p.Inbox, event, headers); status != http.StatusUnauthorized {
-			t.Errorf("%s: %d %s, want 401", name, status, body)
+		if status, got := post(t, p.Inbox, body, headers); status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s, want 401", name, status, got)
 		}
 	}
+}
+
+func signed(t *testing.T, ring *signing.Keyring, now time.Time, body string) http.Header {
+	t.Helper()
+	h, err := ring.Sign(now, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := http.Header{}
+	h.Apply(headers)
+	return headers
 }
 
 // measures checks that what the peer uses is seen, of processes that have done something.

@@ -10,15 +10,15 @@ import (
 	"github.com/provisioner/provisioner/test/program"
 )
 
-// keyID names the one key of the ring of our own peers; the others have the form without ids.
-const keyID = "k1"
+// KeyID names the one key of the ring of our own peers; the others have the form without ids.
+const KeyID = "k1"
 
 // production are the settings that all our peers have. A limit is counted, but never reached.
 func (r *Rig) production(name string) (program.Settings, error) {
-	keys, err := json.Marshal(map[string]string{keyID: r.secret})
+	keys, err := json.Marshal(map[string]string{KeyID: r.Secret})
 	return program.Settings{
 		"LOG_FORMAT": "json", "LOG_LEVEL": "info", "DRAIN_DELAY": "0s", "DATA_DIR": r.path(name + "-data"),
-		"SIGNING_KEYS": string(keys), "ACTIVE_KEY_ID": keyID, "RATE_LIMIT_SEND": "1000000000/1m",
+		"SIGNING_KEYS": string(keys), "ACTIVE_KEY_ID": KeyID, "RATE_LIMIT_SEND": "1000000000/1m",
 	}, err
 }
 

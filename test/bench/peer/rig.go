@@ -22,9 +22,10 @@ import (
 
 // Rig starts peers, with their files in one directory, and ends them.
 type Rig struct {
+	Secret string // the one with which all peers sign
+
 	program string   // provisioner
 	self    []string // the command that runs [Role]
-	secret  string
 	dir     *daemon.Dir
 	stops   []func() error
 	stub    string // of Supabase; "" before it is started
@@ -37,7 +38,7 @@ func NewRig(program string, self ...string) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rig{program: program, self: self, secret: rand.Text() + rand.Text(), dir: dir}, nil
+	return &Rig{program: program, self: self, Secret: rand.Text() + rand.Text(), dir: dir}, nil
 }
 
 // Close ends all peers, the last first, and removes their files.
