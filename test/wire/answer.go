@@ -45,3 +45,16 @@ func Read(resp *http.Response, what string) (Answer, error) {
 	}
 	return Answer{resp.StatusCode, resp.Header, string(body)}, nil
 }
+
+// Code returns the code of an error in the dialects of sender and receiver and of papyrus, "" for none.
+func (a Answer) Code() string {
+	var nested struct {
+		Error struct {
+			Code string `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(a.Body), &nested) == nil && nested.Error.Code != "" {
+		return nested.Error.Code
+	}
+	return a.Member("code")
+}

@@ -1,0 +1,69 @@
+package faults_test
+
+import (
+	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
+)
+
+// badness is what happens to the link to a server, or to the server.
+type badness struct {
+	name  string
+	begin func(s *system)
+	end   func(s *system)
+	// whole says that nothing may fail: the fault only costs time.
+	whole bool
+}
+
+// ofLink are the ways in which a link goes bad.
+func ofLink(of func(s *system) *link) []badness {
+	poison := func(kind string, attributes map[string]int) func(s *system) {
+		return func(s *system) { of(s).poison(kind, attributes) }
+	}
+	mend := func(s *system) { of(s).mend() }
+	return []badness{
+		{"cut off", func(s *system) { of(s).cut() }, mend, false},
+		{"silent", poison("timeout", map[string]int{"timeout": 0}), mend, false},
+		{"reset", poison("reset_peer", map[string]int{"timeout": 0}), mend, false},
+		{"slow", poison("latency", map[string]int{"latency": 50, "jitter": 30}), mend, true},
+		{"narrow", poison("bandwidth", map[string]int{"rate": 64}), mend, true},
+	}
+}
+
+// play lets each fault happen while clients ask, and returns when they are served again.
+func (s *system) play(t *testing.T, faults []badness) {
+	for _, f := range faults {
+		clients := s.startLoad(0)
+		clients.goOn(100)
+		_, before := clients.counts()
+		f.begin(s)
+		clients.goOn(60)
+		f.end(s)
+		took := clients.recover()
+		_, after := clients.counts()
+		t.Logf("%s: %d requests failed, the last %v after the end", f.name, after-before, took)
+		if f.whole && after > before {
+			t.Errorf("%s: %d requests failed", f.name, after-before)
+		}
+		clients.finish(s)
+	}
+}
+
+// TestPostgres takes the database away in every way that a network has, and by a restart.
+func TestPostgres(t *testing.T) {
+	s := newSystem(t, program.Settings{})
+	faults := ofLink(func(s *system) *link { return s.toPostgres })
+	faults = append(faults, badness{"restarted", func(s *system) { s.postgres.Stop() }, func(s *system) { s.postgres.Start() }, false})
+	s.play(t, faults)
+}
+
+// TestRedis takes the counters of the rate limits away. Nobody's request may fail for that.
+func TestRedis(t *testing.T) {
+	s := newSystem(t, program.Settings{})
+	faults := ofLink(func(s *system) *link { return s.toRedis })
+	faults = append(faults, badness{"restarted", func(s *system) { s.redis.Stop() }, func(s *system) { s.redis.Start() }, true})
+	for i := range faults {
+		faults[i].whole = true
+	}
+	s.play(t, faults)
+}

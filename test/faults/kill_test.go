@@ -1,0 +1,31 @@
+package faults_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/provisioner/provisioner/test/program"
+)
+
+// TestKill kills the replicas of each service in turn, again and again, while clients ask.
+func TestKill(t *testing.T) {
+	const rounds = 3
+	for _, service := range []string{"sender", "receiver", "papyrus"} {
+		t.Run(service, func(t *testing.T) {
+			s := newSystem(t, program.Settings{})
+			clients := s.startLoad(0)
+			clients.goOn(100)
+			var longest time.Duration
+			for range rounds {
+				for _, replica := range s.service(service).backends {
+					replica.Kill()
+					clients.goOn(50)
+					replica.Start()
+					longest = max(longest, clients.recover())
+				}
+			}
+			t.Logf("%d kills, the last failure after a start came after %v", 2*rounds, longest)
+			clients.finish(s)
+		})
+	}
+}

@@ -1,0 +1,143 @@
+package faults_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ledger is what clients were told. Its methods are safe for concurrent use.
+type ledger struct {
+	mu       sync.Mutex
+	requests int            // tries included
+	failed   int            // of these, those without an answer or with a status from 500 on
+	outcomes map[string]int // of the failed: "503 STORE_UNAVAILABLE", "no answer"
+	faults   []string       // answers that no fault excuses
+	slowest  time.Duration
+
+	begun        map[string]bool            // intents: names of keys that were asked for
+	minted       map[string]map[string]bool // the ids of keys that clients were given, by the name they asked under
+	acknowledged map[string]bool            // bodies of events
+	uploaded     map[string]bool            // ids of books
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		outcomes: map[string]int{}, begun: map[string]bool{}, minted: map[string]map[string]bool{},
+		acknowledged: map[string]bool{}, uploaded: map[string]bool{},
+	}
+}
+
+// note counts a try that ended now, with "200" for a success.
+func (l *ledger) note(outcome string, failed bool, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	l.slowest = max(l.slowest, took)
+	if failed {
+		l.failed++
+		l.outcomes[outcome]++
+	}
+}
+
+// fault notes an answer that no fault excuses.
+func (l *ledger) fault(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// tell writes under the lock.
+func (l *ledger) tell(write func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	write()
+}
+
+// counts returns how many tries there were so far, and how many of them failed.
+func (l *ledger) counts() (requests, failed int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.requests, l.failed
+}
+
+// check compares the ledger with the database: what was acknowledged is there once, and nothing is there twice.
+func (l *ledger) check(t testing.TB, database string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }() // it was only read
+	count := func(query string) map[string]int { return countsOf(t, conn, query) }
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	for _, f := range l.faults[:min(len(l.faults), 10)] {
+		t.Errorf("%d faults: %s", len(l.faults), f)
+	}
+	l.compare(t, "event", l.acknowledged, count(`SELECT convert_from(body, 'UTF8'), count(*) FROM events GROUP BY body`))
+	l.compare(t, "book", l.uploaded, count(`SELECT book_id::text, count(*) FROM books GROUP BY book_id`))
+	l.compare(t, "key", keysOf(l.minted), count(`SELECT name, count(*) FROM api_keys GROUP BY name`))
+	ids := count(`SELECT name || ' ' || key_id::text, count(*) FROM api_keys GROUP BY name, key_id`)
+	for name, given := range l.minted {
+		if len(given) != 1 {
+			t.Errorf("the intent %s was given %d different keys", name, len(given))
+		}
+		for id := range given {
+			if ids[name+" "+id] != 1 {
+				t.Errorf("the key %s that the intent %s was given is not there", id, name)
+			}
+		}
+	}
+	t.Logf("%d requests, %d of them failed %v, the slowest took %v; acknowledged: %d events, %d keys, %d uploads, each there once",
+		l.requests, l.failed, l.outcomes, l.slowest.Round(time.Millisecond), len(l.acknowledged), len(l.minted), len(l.uploaded))
+}
+
+// compare reports what is not there once.
+func (l *ledger) compare(t testing.TB, what string, acknowledged map[string]bool, there map[string]int) {
+	t.Helper()
+	lost, twice := 0, 0
+	for key := range acknowledged {
+		if there[key] == 0 {
+			lost++
+		}
+	}
+	for _, n := range there {
+		if n > 1 {
+			twice++
+		}
+	}
+	if lost > 0 || twice > 0 {
+		t.Errorf("%ss: %d acknowledged ones are lost, %d are there more than once", what, lost, twice)
+	}
+}
+
+func keysOf[V any](m map[string]V) map[string]bool {
+	keys := map[string]bool{}
+	for _, key := range slices.Collect(maps.Keys(m)) {
+		keys[key] = true
+	}
+	return keys
+}
+
+// countsOf runs a query for texts and numbers.
+func countsOf(t testing.TB, conn *pgx.Conn, query string) map[string]int {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]int{}
+	var text string
+	var n int
+	if _, err := pgx.ForEachRow(rows, []any{&text, &n}, func() error { counts[text] = n; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return counts
+}
