@@ -11,8 +11,8 @@ type badness struct {
 	name  string
 	begin func(s *system)
 	end   func(s *system)
-	// whole says that nothing may fail: the fault only costs time.
-	whole bool
+	lasts int  // requests
+	whole bool // nothing may fail: the fault only costs time
 }
 
 // ofLink are the ways in which a link goes bad.
@@ -22,22 +22,22 @@ func ofLink(of func(s *system) *link) []badness {
 	}
 	mend := func(s *system) { of(s).mend() }
 	return []badness{
-		{"cut off", func(s *system) { of(s).cut() }, mend, false},
-		{"silent", poison("timeout", map[string]int{"timeout": 0}), mend, false},
-		{"reset", poison("reset_peer", map[string]int{"timeout": 0}), mend, false},
-		{"slow", poison("latency", map[string]int{"latency": 50, "jitter": 30}), mend, true},
-		{"narrow", poison("bandwidth", map[string]int{"rate": 64}), mend, true},
+		{"cut off", func(s *system) { of(s).cut() }, mend, 60, false},
+		{"silent", poison("timeout", map[string]int{"timeout": 0}), mend, 10, false},
+		{"reset", poison("reset_peer", map[string]int{"timeout": 0}), mend, 60, false},
+		{"slow", poison("latency", map[string]int{"latency": 50, "jitter": 30}), mend, 60, true},
+		{"narrow", poison("bandwidth", map[string]int{"rate": 64}), mend, 60, true},
 	}
 }
 
 // play lets each fault happen while clients ask, and returns when they are served again.
 func (s *system) play(t *testing.T, faults []badness) {
 	for _, f := range faults {
-		clients := s.startLoad(0)
+		clients := s.startLoad(8, 0)
 		clients.goOn(100)
 		_, before := clients.counts()
 		f.begin(s)
-		clients.goOn(60)
+		clients.goOn(f.lasts)
 		f.end(s)
 		took := clients.recover()
 		_, after := clients.counts()
@@ -53,7 +53,7 @@ func (s *system) play(t *testing.T, faults []badness) {
 func TestPostgres(t *testing.T) {
 	s := newSystem(t, program.Settings{})
 	faults := ofLink(func(s *system) *link { return s.toPostgres })
-	faults = append(faults, badness{"restarted", func(s *system) { s.postgres.Stop() }, func(s *system) { s.postgres.Start() }, false})
+	faults = append(faults, badness{"restarted", func(s *system) { s.postgres.Stop() }, func(s *system) { s.postgres.Start() }, 60, false})
 	s.play(t, faults)
 }
 
@@ -61,7 +61,7 @@ func TestPostgres(t *testing.T) {
 func TestRedis(t *testing.T) {
 	s := newSystem(t, program.Settings{})
 	faults := ofLink(func(s *system) *link { return s.toRedis })
-	faults = append(faults, badness{"restarted", func(s *system) { s.redis.Stop() }, func(s *system) { s.redis.Start() }, true})
+	faults = append(faults, badness{"restarted", func(s *system) { s.redis.Stop() }, func(s *system) { s.redis.Start() }, 60, true})
 	for i := range faults {
 		faults[i].whole = true
 	}

@@ -20,9 +20,6 @@ import (
 	"github.com/provisioner/provisioner/test/wire"
 )
 
-// loadClients is how many clients ask at once. Each sends its next request when it has the answer to the last.
-const loadClients = 8
-
 // load is clients that report events, have keys made, upload books and renew their sessions. What fails they send again, the very same,
 // until it is acknowledged. Beside them somebody sends what must never pass.
 type load struct {
@@ -30,7 +27,9 @@ type load struct {
 	t                         testing.TB
 	sender, papyrus, receiver string // base URLs
 	key                       string // the signing secret
+	name                      string // in all that it makes, to tell it from what other loads made
 	client                    wire.Client
+	clients                   int           // each sends its next request when it has the answer to the last
 	pause                     time.Duration // of each client between two requests
 	ended                     chan struct{}
 	next                      atomic.Int64
@@ -38,21 +37,23 @@ type load struct {
 }
 
 // startLoad starts a load on s that ends with stop, or with the test.
-func (s *system) startLoad(pause time.Duration) *load {
-	return startLoad(s.t, pause, s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1"))
+func (s *system) startLoad(clients int, pause time.Duration) *load {
+	return startLoad(s.t, clients, pause, s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1"))
 }
 
 // startLoad starts a load on services at base URLs. The key is the receiver's.
-func startLoad(t testing.TB, pause time.Duration, sender, papyrus, receiver, key string) *load {
+func startLoad(t testing.TB, clients int, pause time.Duration, sender, papyrus, receiver, key string) *load {
 	t.Helper()
 	l := &load{
-		ledger: newLedger(), t: t, sender: sender, papyrus: papyrus, receiver: receiver, key: key, pause: pause, ended: make(chan struct{}),
+		clients: clients,
+		ledger:  newLedger(), t: t, sender: sender, papyrus: papyrus, receiver: receiver, key: key, pause: pause, name: rand.Text(),
+		ended: make(chan struct{}),
 		client: wire.Client{Client: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: 2 * loadClients, IdleConnTimeout: time.Minute},
+			Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients, IdleConnTimeout: time.Minute},
 			Timeout:   12 * time.Second, // a little more than shipped apps wait
 		}},
 	}
-	users := make([]*reader, loadClients)
+	users := make([]*reader, clients)
 	for i := range users {
 		users[i] = l.register()
 	}
@@ -96,7 +97,7 @@ func (l *load) goOn(more int) {
 // recover returns how long it takes from now until so many requests in a row succeed.
 func (l *load) recover() time.Duration {
 	l.t.Helper()
-	const row = 4 * loadClients
+	row := 4 * l.clients
 	began := time.Now()
 	requests, failed := l.counts()
 	good := began
@@ -146,13 +147,13 @@ func (l *load) ask(r *reader) {
 	for !l.over() {
 		switch n := int(l.next.Add(1)); n % 20 {
 		case 3, 9, 15:
-			l.mint(r, fmt.Sprintf("intent-%d", n))
+			l.mint(r, fmt.Sprintf("%s-%d", l.name, n))
 		case 5, 12:
 			l.upload(r, n)
 		case 18:
 			l.renew(r)
 		default:
-			l.report(wire.Event(n))
+			l.report(l.event(strconv.Itoa(n)))
 		}
 	}
 }
@@ -185,6 +186,11 @@ func (l *load) rest(d time.Duration) {
 	case <-l.ended:
 	case <-time.After(d):
 	}
+}
+
+// event returns the body of an event that differs from all others with another text.
+func (l *load) event(text string) string {
+	return fmt.Sprintf(`{"userId":"reader","action":"page_turned","sentAt":"2026-03-20T10:15:30.000Z","load":%q,"n":%q}`, l.name, text)
 }
 
 func (l *load) report(body string) {
@@ -234,7 +240,7 @@ func (l *load) renew(r *reader) {
 // attack sends what must not pass: without a signature, with a forged one, with one for another body, with one of the day before,
 // and again and again the one request of somebody who listened.
 func (l *load) attack() {
-	const attackPause = 20 * time.Millisecond
+	const attackPause = 50 * time.Millisecond
 	overheard := l.signed("overheard", time.Now())
 	passed := 0
 	for n := 0; !l.over(); n++ {
@@ -268,8 +274,7 @@ func (l *load) attack() {
 
 // signed returns an event that the sender might have signed at a time.
 func (l *load) signed(text string, at time.Time) wire.Signed {
-	body := fmt.Sprintf(`{"userId":%q,"action":"attack","sentAt":"2026-03-20T10:15:30.000Z"}`, text)
-	return wire.Sign("k1", l.key, body, at)
+	return wire.Sign("k1", l.key, l.event(text), at)
 }
 
 // outcome is the status and code of an answer, or that there was none.
