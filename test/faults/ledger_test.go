@@ -1,14 +1,17 @@
 package faults_test
 
 import (
+	"database/sql"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
 
 // ledger is what clients were told. Its methods are safe for concurrent use.
@@ -66,25 +69,25 @@ func (l *ledger) counts() (requests, failed int) {
 	return l.requests, l.failed
 }
 
-// check compares the ledger with the database: what was acknowledged is there once, and nothing is there twice.
+// check compares the ledger with a database, "postgres://…" or the path of a SQLite file: what was acknowledged is there once, and
+// nothing is there twice.
 func (l *ledger) check(t testing.TB, database string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
+	body := `convert_from(body, 'UTF8')`
+	if filepath.IsAbs(database) {
+		body = `CAST(body AS text)`
 	}
-	defer func() { _ = conn.Close(t.Context()) }() // it was only read
-	count := func(query string) map[string]int { return countsOf(t, conn, query) }
+	count := func(query string) map[string]int { return counts(t, database, query) }
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
 	for _, f := range l.faults[:min(len(l.faults), 10)] {
 		t.Errorf("%d faults: %s", len(l.faults), f)
 	}
-	l.compare(t, "event", l.acknowledged, count(`SELECT convert_from(body, 'UTF8'), count(*) FROM events GROUP BY body`))
-	l.compare(t, "book", l.uploaded, count(`SELECT book_id::text, count(*) FROM books GROUP BY book_id`))
+	l.compare(t, "event", l.acknowledged, count(`SELECT `+body+`, count(*) FROM events GROUP BY body`))
+	l.compare(t, "book", l.uploaded, count(`SELECT CAST(book_id AS text), count(*) FROM books GROUP BY book_id`))
 	l.compare(t, "key", keysOf(l.minted), count(`SELECT name, count(*) FROM api_keys GROUP BY name`))
-	ids := count(`SELECT name || ' ' || key_id::text, count(*) FROM api_keys GROUP BY name, key_id`)
+	ids := count(`SELECT name || ' ' || CAST(key_id AS text), count(*) FROM api_keys GROUP BY name, key_id`)
 	for name, given := range l.minted {
 		if len(given) != 1 {
 			t.Errorf("the intent %s was given %d different keys", name, len(given))
@@ -126,18 +129,34 @@ func keysOf[V any](m map[string]V) map[string]bool {
 	return keys
 }
 
-// countsOf runs a query for texts and numbers.
-func countsOf(t testing.TB, conn *pgx.Conn, query string) map[string]int {
+// counts asks a database for texts and their numbers.
+func counts(t testing.TB, database, query string) map[string]int {
 	t.Helper()
-	rows, err := conn.Query(t.Context(), query)
+	driver := "pgx"
+	if filepath.IsAbs(database) {
+		driver, database = "sqlite", "file:"+database+"?_pragma=busy_timeout(5000)"
+	}
+	db, err := sql.Open(driver, database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := map[string]int{}
-	var text string
-	var n int
-	if _, err := pgx.ForEachRow(rows, []any{&text, &n}, func() error { counts[text] = n; return nil }); err != nil {
+	defer func() { _ = db.Close() }() // it was only read
+	rows, err := db.QueryContext(t.Context(), query)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return counts
+	defer func() { _ = rows.Close() }() // it was read to its end
+	found := map[string]int{}
+	for rows.Next() {
+		var text string
+		var n int
+		if err := rows.Scan(&text, &n); err != nil {
+			t.Fatal(err)
+		}
+		found[text] = n
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

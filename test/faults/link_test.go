@@ -29,8 +29,8 @@ func newLink(t testing.TB, target string) *link {
 	return l
 }
 
-// in returns the URL of the server behind the link by way of the link, with a password that the server does not look at.
-func (l *link) in(t testing.TB, address string) string {
+// by returns the URL of a server by way of another address, with a password that the server does not look at.
+func by(t testing.TB, way, address string) string {
 	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
@@ -40,7 +40,7 @@ func (l *link) in(t testing.TB, address string) string {
 	if user == "" {
 		user = "default"
 	}
-	u.User, u.Host = url.UserPassword(user, record.NewSecret("password of "+u.Scheme)), l.proxy.Listen
+	u.User, u.Host = url.UserPassword(user, record.NewSecret("password of "+u.Scheme)), way
 	return u.String()
 }
 
@@ -80,3 +80,6 @@ func hostOf(t testing.TB, address string) string {
 	}
 	return u.Host
 }
+
+// url returns the base URL of an HTTP server behind the link.
+func (l *link) url() string { return "http://" + l.proxy.Listen }

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/google/uuid"
 
@@ -47,11 +46,8 @@ func startLoad(t testing.TB, clients int, pause time.Duration, sender, papyrus, 
 	l := &load{
 		clients: clients,
 		ledger:  newLedger(), t: t, sender: sender, papyrus: papyrus, receiver: receiver, key: key, pause: pause, name: rand.Text(),
-		ended: make(chan struct{}),
-		client: wire.Client{Client: &http.Client{
-			Transport: &http.Transport{MaxIdleConnsPerHost: 2 * clients, IdleConnTimeout: time.Minute},
-			Timeout:   12 * time.Second, // a little more than shipped apps wait
-		}},
+		ended:  make(chan struct{}),
+		client: newClient(),
 	}
 	users := make([]*reader, clients)
 	for i := range users {

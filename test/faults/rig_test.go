@@ -4,6 +4,7 @@
 package faults_test
 
 import (
+	"net"
 	"os"
 	"testing"
 
@@ -24,6 +25,7 @@ type system struct {
 	database                   string // its URL, past the link
 	redis                      *redis.Server
 	toPostgres, toRedis        *link
+	wire                       *passage // to toPostgres
 	senders, receivers, papyri *balancer
 }
 
@@ -33,9 +35,10 @@ func newSystem(t testing.TB, changes program.Settings) *system {
 	s := &system{t: t, postgres: postgres.StartServer(t), redis: redis.Start(t)}
 	s.database = s.postgres.NewDatabase()
 	s.toPostgres, s.toRedis = newLink(t, hostOf(t, s.database)), newLink(t, s.redis.Addr())
+	s.wire = newPassage(t, func() (net.Conn, error) { return net.Dial("tcp", s.toPostgres.proxy.Listen) })
 	s.senders, s.receivers, s.papyri = newBalancer(t), newBalancer(t), newBalancer(t)
 	s.settings = program.Keyring("k1").With(program.Settings{
-		"DATABASE_URL": s.toPostgres.in(t, s.database), "REDIS_URL": s.toRedis.in(t, s.redis.URL()),
+		"DATABASE_URL": by(t, s.wire.addr(), s.database), "REDIS_URL": by(t, s.toRedis.proxy.Listen, s.redis.URL()),
 		"SEAL_KEY": record.NewSecret("seal key"), "REFRESH_TOKEN_KEY": record.NewSecret("refresh token key"),
 		"ACCESS_JWT_PRIVATE_KEY": program.NewAccessKey(t), "SUPABASE_ANON_KEY": record.NewSecret("anon key"),
 		"SUPABASE_URL": s.papyri.url(), "RECEIVER_WORKER_URL": s.receivers.url(), "PUBLIC_BASE_URL": "https://accounts.example.com",

@@ -1,0 +1,32 @@
+package faults_test
+
+import (
+	"testing"
+
+	"github.com/provisioner/provisioner/test/program"
+)
+
+// TestHalfOpen leaves the established connections of a service open and dead, as a firewall does that forgot them. Nothing ever says so:
+// only time tells. New connections pass.
+func TestHalfOpen(t *testing.T) {
+	tests := []struct {
+		name string
+		of   func(s *system) *passage
+	}{
+		{"to Postgres", func(s *system) *passage { return s.wire }},
+		{"to the receivers", func(s *system) *passage { return s.receivers.passage }},
+		{"to papyrus", func(s *system) *passage { return s.papyri.passage }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSystem(t, program.Settings{})
+			clients := s.startLoad(8, 0)
+			clients.goOn(100)
+			frozen := tt.of(s).freeze()
+			took := clients.recover()
+			t.Logf("%d connections died, the last request failed after %v", frozen, took)
+			clients.finish(s)
+		})
+	}
+}
