@@ -32,8 +32,9 @@ func ofLink(of func(s *system) *link) []badness {
 
 // play lets each fault happen while clients ask, and returns when they are served again.
 func (s *system) play(t *testing.T, faults []badness) {
+	t.Helper()
 	for _, f := range faults {
-		clients := s.startLoad(8, 0)
+		clients := s.startLoad(8)
 		clients.goOn(100)
 		_, before := clients.counts()
 		f.begin(s)

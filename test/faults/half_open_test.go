@@ -21,7 +21,7 @@ func TestHalfOpen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSystem(t, program.Settings{})
-			clients := s.startLoad(8, 0)
+			clients := s.startLoad(8)
 			clients.goOn(100)
 			frozen := tt.of(s).freeze()
 			took := clients.recover()

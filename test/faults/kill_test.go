@@ -13,7 +13,7 @@ func TestKill(t *testing.T) {
 	for _, service := range []string{"sender", "receiver", "papyrus"} {
 		t.Run(service, func(t *testing.T) {
 			s := newSystem(t, program.Settings{})
-			clients := s.startLoad(8, 0)
+			clients := s.startLoad(8)
 			clients.goOn(100)
 			var longest time.Duration
 			for range rounds {

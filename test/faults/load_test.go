@@ -36,8 +36,9 @@ type load struct {
 }
 
 // startLoad starts a load on s that ends with stop, or with the test.
-func (s *system) startLoad(clients int, pause time.Duration) *load {
-	return startLoad(s.t, clients, pause, s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1"))
+func (s *system) startLoad(clients int) *load {
+	s.t.Helper()
+	return startLoad(s.t, clients, 0, s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1"))
 }
 
 // startLoad starts a load on services at base URLs. The key is the receiver's.

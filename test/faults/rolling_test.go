@@ -18,7 +18,7 @@ func TestRollingRestarts(t *testing.T) {
 	}
 	s := newSystem(t, program.Settings{"DRAIN_DELAY": "500ms"})
 	services := []*balancer{s.papyri, s.receivers, s.senders}
-	clients := s.startLoad(32, 0)
+	clients := s.startLoad(32)
 	began := time.Now()
 	for range rounds {
 		for _, b := range services {

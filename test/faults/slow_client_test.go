@@ -22,7 +22,7 @@ func TestSlowClients(t *testing.T) {
 		first string
 		stay  func(conn net.Conn) error // returns when the server has ended the connection
 	}{
-		{"that send nothing", 500, "", func(conn net.Conn) error { return readAll(conn) }},
+		{"that send nothing", 500, "", readAll},
 		{"that send a header by the byte", 500, head + "X-Slow: ", dribble},
 		{"that send a body by the byte", 500, head + "Content-Length: 10000\r\n\r\n", dribble},
 		{"that do not read the answers", 50, "", deaf},

@@ -1,17 +1,11 @@
 package program
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"maps"
 	"net/url"
 	"os"
 	"slices"
-	"testing"
 
 	"github.com/provisioner/provisioner/test/record"
 )
@@ -89,18 +83,4 @@ const Nowhere = "http://127.0.0.1:1"
 // WithoutIdentity are settings for services that never ask an identity provider.
 func WithoutIdentity() Settings {
 	return Settings{"SUPABASE_URL": Nowhere, "SUPABASE_ANON_KEY": record.NewSecret("anon key")}
-}
-
-// NewAccessKey returns a private key for access tokens, as PEM.
-func NewAccessKey(t testing.TB) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
