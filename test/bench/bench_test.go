@@ -14,8 +14,8 @@ import (
 
 // TestMain is the bare peers too: the benchmark starts itself as them.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == peer.Role {
-		fmt.Fprintln(os.Stderr, peer.Serve(os.Args[2]))
+	if err := peer.Serve(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -120,7 +120,7 @@ func TestRefusals(t *testing.T) {
 		{"no rounds", []string{"-rounds", "0"}, "at least one round"},
 		{"turns that wrk cannot take", []string{"-duration", "100ms"}, "at least one round, second"},
 		{"arguments", []string{"events"}, "no arguments"},
-		{"a side that there is not", []string{peer.Role, "apache"}, `no side "apache"`},
+		{"a side that there is not", []string{"serve-bare", "apache"}, `no side "apache"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := run(tt.args, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), tt.want) {

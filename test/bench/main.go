@@ -27,8 +27,8 @@ func main() {
 }
 
 func run(args []string, out io.Writer) error {
-	if len(args) == 2 && args[0] == peer.Role {
-		return peer.Serve(args[1])
+	if err := peer.Serve(args); err != nil {
+		return err
 	}
 	o, err := parse(args, out)
 	if errors.Is(err, flag.ErrHelp) {

@@ -14,8 +14,8 @@ import (
 	"github.com/provisioner/provisioner/test/program"
 )
 
-// Role is the first argument with which the command of [NewRig] runs [Serve]; the second is the side.
-const Role = "serve-bare"
+// role is the first argument with which [Serve] serves; the second is the side.
+const role = "serve-bare"
 
 // Environment variables of [Serve].
 const (
@@ -44,11 +44,15 @@ var sides = map[string]func() (http.Handler, error){
 	"supabase": func() (http.Handler, error) { return bare.NewSupabase(), nil },
 }
 
-// Serve runs one side of a bare pair, or the stub of Supabase, as the environment says, until the process ends.
-func Serve(side string) error {
-	build, ok := sides[side]
+// Serve does nothing, unless a [Rig] gave the arguments of this program to it: then it is one side of a bare pair, or the stub of
+// Supabase, as the environment says, until the process ends.
+func Serve(args []string) error {
+	if len(args) != 2 || args[0] != role {
+		return nil
+	}
+	build, ok := sides[args[1]]
 	if !ok {
-		return fmt.Errorf("no side %q; there are %q", side, slices.Sorted(maps.Keys(sides)))
+		return fmt.Errorf("no side %q; there are %q", args[1], slices.Sorted(maps.Keys(sides)))
 	}
 	handler, err := build()
 	if err != nil {
@@ -82,7 +86,7 @@ func (r *Rig) bareWithRow(name string) (*Peer, error) {
 func (r *Rig) bareWithoutRow(name string) (*Peer, error) { return r.bare(name, "answerer", nil) }
 
 func (r *Rig) serveBare(p *Peer, side, addr string, env program.Settings) error {
-	cmd := exec.Command(r.self[0], append(slices.Clone(r.self[1:]), Role, side)...)
+	cmd := exec.Command(r.self, role, side)
 	cmd.Env = env.With(program.Settings{envAddr: addr, envSecret: r.Secret}).Environ()
 	p.metrics = append(p.metrics, "http://"+addr+"/metrics")
 	return r.start(p, cmd, listening(addr))

@@ -17,8 +17,8 @@ import (
 
 // TestMain is the bare peers too, as the benchmark is.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == peer.Role {
-		fmt.Fprintln(os.Stderr, peer.Serve(os.Args[2]))
+	if err := peer.Serve(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

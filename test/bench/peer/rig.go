@@ -24,16 +24,16 @@ import (
 type Rig struct {
 	Secret string // the one with which all peers sign
 
-	program string   // provisioner
-	self    []string // the command that runs [Role]
+	program string // provisioner
+	self    string // a program that calls [Serve]
 	dir     *daemon.Dir
 	stops   []func() error
 	stub    string // of Supabase; "" before it is started
 }
 
-// NewRig returns a Rig that starts the provisioner at program. Self is a command to which [Role] can be added: it runs the bare
+// NewRig returns a Rig that starts the provisioner at program. Self is a program that calls [Serve] before all else: it runs the bare
 // peers.
-func NewRig(program string, self ...string) (*Rig, error) {
+func NewRig(program, self string) (*Rig, error) {
 	dir, err := daemon.NewDir("provisioner-bench-")
 	if err != nil {
 		return nil, err
