@@ -24,6 +24,7 @@ func BenchmarkSendEventThroughBinding(b *testing.B) {
 	sender := newAllHandlers(b, map[string]string{})["sender"]
 	var n atomic.Int64 // equal bodies in one millisecond would be signed twice
 	b.ReportAllocs()
+	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			body := fmt.Appendf(nil, `{"userId":"u%d","action":"ping","sentAt":"2026-03-20T10:15:30.000Z"}`, n.Add(1))

@@ -44,12 +44,19 @@ func tooLarge(cause error) error {
 
 // RequireJSON returns 415 UNSUPPORTED_MEDIA_TYPE unless the request says that its body is application/json, not encoded.
 func RequireJSON(c echo.Context) error {
-	media, params, err := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
-	charset, given := params["charset"]
-	if err != nil || media != echo.MIMEApplicationJSON || given && !isUTF8(charset) {
+	if !isJSON(c.Request().Header.Get(echo.HeaderContentType)) {
 		return apierror.New(http.StatusUnsupportedMediaType, apierror.UnsupportedMediaType, "the body must be application/json in UTF-8")
 	}
 	return RequireIdentity(c)
+}
+
+func isJSON(contentType string) bool {
+	if contentType == echo.MIMEApplicationJSON { // as most say it
+		return true
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset, given := params["charset"]
+	return err == nil && media == echo.MIMEApplicationJSON && (!given || isUTF8(charset))
 }
 
 // RequireIdentity returns 415 UNSUPPORTED_MEDIA_TYPE for a body with a Content-Encoding or trailers: it would not be the

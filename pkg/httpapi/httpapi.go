@@ -63,7 +63,6 @@ func New(o Options) *echo.Echo {
 		middleware.Trailers,
 		middleware.RequestID,
 		middleware.Trace(o.Service, o.Traces, o.Followed),
-		middleware.Origin,
 		middleware.Observe(o.Service, o.Log, o.Metrics),
 		middleware.Recover,
 		middleware.CORS(o.Origins, o.CORS),

@@ -33,27 +33,24 @@ const (
 
 // Sender forwards requests to the receiver, signed.
 type Sender struct {
-	inbox  string
-	keys   *signing.Keyring
-	stamps *timestamps
-	client *http.Client
-	now    func() time.Time
-	tries  failsafe.Executor[Reply]
+	inbox   string
+	keys    *signing.Keyring
+	stamps  *timestamps
+	network http.RoundTripper // and no http.Client, which would follow redirects: the signature was made for one address
+	now     func() time.Time
+	tries   failsafe.Executor[Reply]
 }
 
-// NewSender returns a Sender to the receiver at baseURL. Transport is the network, or a binding to a receiver in this
-// process. Redirects are not followed: the signature was made for one address.
-func NewSender(baseURL string, keys *signing.Keyring, transport http.RoundTripper, now func() time.Time) *Sender {
+// NewSender returns a Sender to the receiver at baseURL. Network is the transport to it, or a binding to a receiver in this
+// process.
+func NewSender(baseURL string, keys *signing.Keyring, network http.RoundTripper, now func() time.Time) *Sender {
 	return &Sender{
-		inbox:  strings.TrimSuffix(baseURL, "/") + "/inbox",
-		keys:   keys,
-		stamps: newTimestamps(),
-		now:    now,
-		tries:  newTries(),
-		client: &http.Client{
-			Transport:     transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		inbox:   strings.TrimSuffix(baseURL, "/") + "/inbox",
+		keys:    keys,
+		stamps:  newTimestamps(),
+		now:     now,
+		tries:   newTries(),
+		network: network,
 	}
 }
 
@@ -125,7 +122,7 @@ func (s *Sender) try(ctx context.Context, out Outbound) (Reply, error) {
 	}
 	headers.Apply(req.Header)
 
-	resp, err := s.client.Do(req)
+	resp, err := s.network.RoundTrip(req)
 	if err != nil {
 		return Reply{}, fmt.Errorf("forward: %w", err)
 	}

@@ -14,16 +14,21 @@ import (
 var ErrNotObject = errors.New("not one JSON object")
 
 // UnmarshalObject decodes data into the struct v points to. Members that v does not name are ignored. It returns
-// ErrNotObject when data breaks the rules of the package, and another error when a member has a type that v cannot hold.
+// ErrNotObject when data breaks the rules of the package, and another error when a member has a type that v cannot hold; v may
+// then hold a part of it.
 func UnmarshalObject(data []byte, v any) error {
 	value := jsontext.Value(data)
-	if value.Kind() != jsontext.KindBeginObject || !value.IsValid() {
+	if value.Kind() != jsontext.KindBeginObject {
 		return ErrNotObject
 	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("decode: %w", err)
+	err := json.Unmarshal(data, v) // by the same rules
+	switch {
+	case err == nil:
+		return nil
+	case !value.IsValid():
+		return ErrNotObject
 	}
-	return nil
+	return fmt.Errorf("decode: %w", err)
 }
 
 // Text is an optional string member. A member of another type, null included, counts as missing: whoever needs it says

@@ -60,6 +60,7 @@ func New(c Config, mount ...func(*echo.Echo)) http.Handler {
 		uploadRoom: newUploadRoom(c.UploadMemory), uploadCount: newUploadCounter(c.Options.Metrics),
 	}
 	e := httpapi.New(c.Options)
+	e.Use(middleware.Origin)
 	httpapi.Read(e, "/health", a.health)
 	a.mountAuth(e)
 	a.mountUsers(e)
