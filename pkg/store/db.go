@@ -73,7 +73,8 @@ const (
 type DB struct {
 	dialect
 	feed
-	read, write *sql.DB // the same pool on Postgres
+	read, write *sql.DB      // the same pool on Postgres
+	group       *groupCommit // nil on Postgres, which has many writers
 }
 
 // Open prepares the pools of a database; [DB.Migrate] then makes its tables. It does not connect: a Postgres server that is
@@ -130,35 +131,57 @@ func attemptWithin(ctx context.Context, limit time.Duration, op string, work fun
 	return explain(op, err)
 }
 
-// tx runs work in one transaction. Work may run more than once: it begins anew each time.
-func (db *DB) tx(ctx context.Context, op string, work func(ctx context.Context, tx *sql.Tx) error) error {
-	return db.txWithin(ctx, opTimeout, op, work)
+// work is what a transaction does. It may run more than once: it begins anew each time.
+type work func(ctx context.Context, tx *sql.Tx) error
+
+// tx runs work in one transaction.
+func (db *DB) tx(ctx context.Context, op string, w work) error {
+	return attempt(ctx, op, func(ctx context.Context) error {
+		if db.group != nil {
+			return db.group.do(ctx, w)
+		}
+		return inTx(ctx, db.write, w)
+	})
 }
 
 // txWithin is tx for work that has its own time.
-func (db *DB) txWithin(
-	ctx context.Context, limit time.Duration, op string, work func(ctx context.Context, tx *sql.Tx) error,
-) error {
-	return attemptWithin(ctx, limit, op, func(ctx context.Context) error {
-		tx, err := db.write.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		if err = work(ctx, tx); err == nil {
-			err = tx.Commit()
-		} else {
-			_ = tx.Rollback() // the cause counts; a connection that cannot roll back is closed
-		}
-		if errors.Is(err, sql.ErrTxDone) { // database/sql rolled it back when ctx ended
-			return errors.Join(err, ctx.Err())
-		}
+func (db *DB) txWithin(ctx context.Context, limit time.Duration, op string, w work) error {
+	return attemptWithin(ctx, limit, op, func(ctx context.Context) error { return inTx(ctx, db.write, w) })
+}
+
+func inTx(ctx context.Context, pool *sql.DB, w work) error {
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
 		return err
-	})
+	}
+	if err = w(ctx, tx); err == nil {
+		err = tx.Commit()
+	} else {
+		_ = tx.Rollback() // the cause counts; a connection that cannot roll back is closed
+	}
+	if errors.Is(err, sql.ErrTxDone) { // database/sql rolled it back when ctx ended
+		return errors.Join(err, ctx.Err())
+	}
+	return err
+}
+
+// statement runs one statement that is its own transaction.
+func (db *DB) statement(ctx context.Context, op string, run func(ctx context.Context, on statements) error) error {
+	if db.group != nil {
+		return db.tx(ctx, op, func(ctx context.Context, tx *sql.Tx) error { return run(ctx, tx) })
+	}
+	return attempt(ctx, op, func(ctx context.Context) error { return run(ctx, db.write) })
+}
+
+// statements is a *sql.DB or *sql.Tx.
+type statements interface {
+	ExecContext(ctx context.Context, statement string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // txByParts is tx for work of any length that has its own time for each part: it says when the next one begins.
 func (db *DB) txByParts(
-	ctx context.Context, limit time.Duration, op string, work func(ctx context.Context, tx *sql.Tx, next func()) error,
+	ctx context.Context, limit time.Duration, op string, w func(ctx context.Context, tx *sql.Tx, next func()) error,
 ) error {
 	paced, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -166,7 +189,7 @@ func (db *DB) txByParts(
 	defer late.Stop()
 
 	err := db.txWithin(paced, longest, op, func(ctx context.Context, tx *sql.Tx) error {
-		return work(ctx, tx, func() { late.Reset(limit) })
+		return w(ctx, tx, func() { late.Reset(limit) })
 	})
 	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
 		return explain(op, context.Cause(paced)) // and nobody hung up
@@ -177,8 +200,8 @@ func (db *DB) txByParts(
 // exec runs one statement and returns how many rows it changed.
 func (db *DB) exec(ctx context.Context, op, statement string, args ...any) (int64, error) {
 	var n int64
-	err := attempt(ctx, op, func(ctx context.Context) (err error) {
-		n, err = changed(db.write.ExecContext(ctx, statement, args...))
+	err := db.statement(ctx, op, func(ctx context.Context, on statements) (err error) {
+		n, err = changed(on.ExecContext(ctx, statement, args...))
 		return err
 	})
 	return n, err
@@ -229,7 +252,12 @@ func find[T any](
 
 // list returns all rows of a query.
 func list[T any](ctx context.Context, db *DB, op string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
-	return collect(ctx, db.read, op, scan, query, args...)
+	var found []T
+	err := attempt(ctx, op, func(ctx context.Context) (err error) {
+		found, err = collect(ctx, db.read, scan, query, args...)
+		return err
+	})
+	return found, err
 }
 
 // change runs one statement that changes at most one row and returns it, or missing. It is its own transaction.
@@ -251,22 +279,20 @@ func change[T any](
 func changeAll[T any](
 	ctx context.Context, db *DB, op string, scan func(row) (T, error), statement string, args ...any,
 ) ([]T, error) {
-	return collect(ctx, db.write, op, scan, statement, args...)
-}
-
-func collect[T any](
-	ctx context.Context, pool *sql.DB, op string, scan func(row) (T, error), query string, args ...any,
-) ([]T, error) {
 	var found []T
-	err := attempt(ctx, op, func(ctx context.Context) error {
-		rows, err := pool.QueryContext(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		found, err = scanAll(rows, scan)
+	err := db.statement(ctx, op, func(ctx context.Context, on statements) (err error) {
+		found, err = collect(ctx, on, scan, statement, args...)
 		return err
 	})
 	return found, err
+}
+
+func collect[T any](ctx context.Context, on statements, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := on.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return scanAll(rows, scan)
 }
 
 // scanAll reads rows to their end, where a statement that changes them is done, and closes them.

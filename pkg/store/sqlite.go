@@ -44,7 +44,7 @@ func openSQLite(c Config) (*DB, error) {
 	read.SetMaxIdleConns(sqliteIdleReaders)
 	read.SetConnMaxIdleTime(readerIdleTime)
 
-	db := &DB{read: read, write: write}
+	db := &DB{read: read, write: write, group: &groupCommit{write: write}}
 	db.dialect = dialect{
 		engine:         SQLite,
 		at:             microseconds,
