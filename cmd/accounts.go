@@ -146,7 +146,7 @@ func (s *services) providerFlow() (*oidc.Flow, error) {
 	}
 	provider := oidc.NewProvider(oidc.Config{
 		Issuer: p.Issuer.String(), ClientID: p.ClientID, ClientSecret: p.ClientSecret,
-		CallbackURL: s.cfg.PublicBaseURL.String() + s.cfg.APIPrefix + papyrus.CallbackPath, Transport: s.calls(peerProvider, newNetwork()), Now: time.Now,
+		CallbackURL: s.cfg.PublicBaseURL.String() + s.cfg.APIPrefix + papyrus.CallbackPath, Transport: s.network(peerProvider, newNetwork()), Now: time.Now,
 	})
 	return oidc.NewFlow(provider, redirects, s.db, time.Now), nil
 }

@@ -30,6 +30,11 @@ func newNetwork() *http.Transport {
 	return t
 }
 
+// network returns the transport of calls to a peer by way of a network, which peers share.
+func (s *services) network(peer string, network http.RoundTripper) http.RoundTripper {
+	return s.calls(peer, s.measure(peer, network))
+}
+
 // calls returns the transport of calls to peer by way of next, recorded where traces are.
 func (s *services) calls(peer string, next http.RoundTripper) http.RoundTripper {
 	if s.traces == nil {

@@ -140,6 +140,7 @@ const (
 
 // purge deletes what has expired, from time to time, until ctx ends.
 func (s *services) purge(ctx context.Context) error {
+	metrics := s.measurePurges()
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
@@ -150,7 +151,11 @@ func (s *services) purge(ctx context.Context) error {
 			_, err := s.db.Purge(ctx, now.UTC(), store.Retention{
 				Events: s.cfg.EventRetention, Sessions: endedSessionsKept, Audit: s.cfg.AuditRetention,
 			})
-			if err != nil && ctx.Err() == nil {
+			switch {
+			case err == nil:
+				metrics.succeeded.SetToCurrentTime()
+			case ctx.Err() == nil:
+				metrics.failures.Inc()
 				s.log.WarnContext(ctx, "expired rows not purged", "err", err)
 			}
 		}

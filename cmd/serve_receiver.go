@@ -13,7 +13,7 @@ func newServeReceiver() *cobra.Command {
 	return newServeOne(config.Receiver, "Run the internal side: signed requests, and the keys that they ask for",
 		`  SIGNING_KEYS='{"k1":"…"}' SUPABASE_URL=https://x.supabase.co SUPABASE_ANON_KEY=… provisioner serve receiver`,
 		func(s *services) ([]server.Service, error) {
-			network := s.calls(peerIdentity, newNetwork())
+			network := s.network(peerIdentity, newNetwork())
 			provider := s.cfg.Supabase
 			identity := supabase.NewClient(provider.URL.String(), provider.AnonKey, network)
 			users := s.validator(identity, provider.URL.String(), provider.JWTIssuer, network)

@@ -15,8 +15,8 @@ func newServeSender() *cobra.Command {
     provisioner serve sender --receiver-url https://receiver.example.com`,
 		func(s *services) ([]server.Service, error) {
 			network := newNetwork()
-			identity := supabase.NewClient(s.cfg.Supabase.URL.String(), s.cfg.Supabase.AnonKey, s.calls(peerIdentity, network))
-			handler := s.sender(s.calls(peerReceiver, network), s.cfg.Forward.URL.String(), identity)
+			identity := supabase.NewClient(s.cfg.Supabase.URL.String(), s.cfg.Supabase.AnonKey, s.network(peerIdentity, network))
+			handler := s.sender(s.network(peerReceiver, network), s.cfg.Forward.URL.String(), identity)
 			return []server.Service{service(config.Sender, s.cfg.Addr.Sender, handler, apierror.Flat)}, nil
 		}, announceNothing)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/ratelimit"
 	"github.com/provisioner/provisioner/pkg/ratelimit/redislimit"
 	"github.com/provisioner/provisioner/pkg/replay"
+	"github.com/provisioner/provisioner/pkg/reporting"
 	"github.com/provisioner/provisioner/pkg/seal"
 	"github.com/provisioner/provisioner/pkg/signing"
 	"github.com/provisioner/provisioner/pkg/store"
@@ -33,12 +34,14 @@ type services struct {
 	cfg            *config.Config
 	log            *slog.Logger
 	metrics        *prometheus.Registry
-	traces         *tracing.Provider   // nil where none are recorded
-	db             *store.DB           // nil in a process of the sender alone
-	adopted        bool                // the database may hold sessions from before this server
-	keys           *signing.Keyring    // nil in a process of papyrus alone
-	keyAges        *keyAges            // nil with keys
-	origins        *middleware.Origins // of sender and receiver
+	calling        *prometheus.HistogramVec // of calls over the network, once there is one
+	traces         *tracing.Provider        // nil where none are recorded
+	reports        *reporting.Reporter      // nil where nobody wants them
+	db             *store.DB                // nil in a process of the sender alone
+	adopted        bool                     // the database may hold sessions from before this server
+	keys           *signing.Keyring         // nil in a process of papyrus alone
+	keyAges        *keyAges                 // nil with keys
+	origins        *middleware.Origins      // of sender and receiver
 	papyrusOrigins *middleware.Origins
 	limiter        ratelimit.Limiter
 	refusals       *audit.Refusals // of papyrus, once it is built
@@ -60,7 +63,11 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 		cfg: cfg, log: log, metrics: prometheus.NewRegistry(),
 		origins: middleware.NewOrigins(cfg.Origins.Provisioning), papyrusOrigins: middleware.NewOrigins(cfg.Origins.Papyrus),
 	}
+	s.registerBuild()
 	if err := s.openTraces(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openReports(); err != nil {
 		return nil, err
 	}
 	if err := s.openLimiter(); err != nil {
@@ -75,6 +82,7 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 		adopted, err := db.HasAdoptedSessions(ctx)
 		s.adopted = adopted || err != nil // it is asked again when they present their tokens
 		s.closers = append(s.closers, db.Close)
+		s.metrics.MustRegister(db.Collectors()...)
 	}
 	if cfg.Service == config.Papyrus {
 		return s, nil
@@ -108,6 +116,9 @@ func (s *services) options(origins *middleware.Origins) httpapi.Options {
 	if s.traces != nil { // a nil pointer in an interface is not nil
 		o.Traces = s.traces
 	}
+	if s.reports != nil {
+		o.Report = s.reports.Report
+	}
 	return o
 }
 
@@ -115,10 +126,12 @@ func (s *services) options(origins *middleware.Origins) httpapi.Options {
 func (s *services) sender(receiver http.RoundTripper, receiverURL string, identity *supabase.Client) http.Handler {
 	options := s.options(s.origins)
 	options.Followed = nil // what its proxies pass on is the word of strangers
+	forward := provision.NewSender(receiverURL, s.keys, receiver, time.Now)
+	s.showCircuit(forward)
 	return sender.New(sender.Config{
 		Options:        options,
 		Identity:       identity,
-		Sender:         provision.NewSender(receiverURL, s.keys, receiver, time.Now),
+		Sender:         forward,
 		Limiter:        s.limiter,
 		Auth:           ratelimit.Limit(s.cfg.Limits.Auth),
 		Send:           ratelimit.Limit(s.cfg.Limits.Send),
@@ -139,7 +152,7 @@ func (s *services) receiver(identity *supabase.Client, users provision.Validator
 		Options:  s.options(s.origins),
 		Verifier: signing.NewVerifier(s.keys, s.cfg.ReplayWindow, time.Now),
 		Receiver: provision.NewReceiver(provision.ReceiverConfig{
-			Guard:   replay.NewGuard(s.db),
+			Guard:   replay.NewGuard(s.measureCommits(s.db)),
 			Users:   users,
 			Keys:    identity,
 			Intents: idempotency.NewDoer(s.db, sealer, time.Now, idempotency.WithTakeOver(s.takeOvers().Inc)),

@@ -34,9 +34,10 @@ type Options struct {
 	Service        string // names the service in logs and metrics
 	Log            *slog.Logger
 	Metrics        prometheus.Registerer
-	Traces         trace.TracerProvider // nil for none
-	Followed       []netip.Prefix       // callers that say whether a request is recorded, beside the services of this process
-	Origins        *middleware.Origins  // that browsers may call from
+	Traces         trace.TracerProvider                               // nil for none
+	Followed       []netip.Prefix                                     // callers that say whether a request is recorded, beside the services of this process
+	Report         func(ctx context.Context, route string, err error) // hears of what becomes 500 INTERNAL_ERROR; nil for nobody
+	Origins        *middleware.Origins                                // that browsers may call from
 	CORS           middleware.CORSHeaders
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Dialect        func(path string) apierror.Dialect
@@ -57,7 +58,7 @@ func New(o Options) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.IPExtractor = middleware.ClientAddress(o.TrustedProxies, o.Log)
-	e.HTTPErrorHandler = errorHandler{log: o.Log, dialect: o.Dialect}.handle
+	e.HTTPErrorHandler = errorHandler{log: o.Log, report: o.Report, dialect: o.Dialect}.handle
 	// Before the router, so that they hold for unknown paths too; the outermost first.
 	e.Pre(
 		middleware.Trailers,
@@ -81,6 +82,7 @@ var errHungUp = apierror.New(499, "CLIENT_CLOSED_REQUEST", "the client closed th
 
 type errorHandler struct {
 	log     *slog.Logger
+	report  func(ctx context.Context, route string, err error)
 	dialect func(path string) apierror.Dialect
 }
 
@@ -110,6 +112,9 @@ func (h errorHandler) record(ctx context.Context, route string, e *apierror.Erro
 	switch {
 	case e.Code == apierror.InternalError:
 		h.log.ErrorContext(ctx, "request failed", "route", route, "err", e)
+		if h.report != nil {
+			h.report(ctx, route, e)
+		}
 	case e.Status >= http.StatusInternalServerError:
 		h.log.WarnContext(ctx, "request failed", "route", route, "err", e)
 	default:

@@ -39,24 +39,27 @@ type Sender struct {
 	network http.RoundTripper // and no http.Client, which would follow redirects: the signature was made for one address
 	now     func() time.Time
 	tries   failsafe.Executor[Reply]
+	breaker circuitbreaker.CircuitBreaker[Reply]
 }
 
 // NewSender returns a Sender to the receiver at baseURL. Network is the transport to it, or a binding to a receiver in this
 // process.
 func NewSender(baseURL string, keys *signing.Keyring, network http.RoundTripper, now func() time.Time) *Sender {
+	breaker := newBreaker()
 	return &Sender{
 		inbox:   strings.TrimSuffix(baseURL, "/") + "/inbox",
 		keys:    keys,
 		stamps:  newTimestamps(),
 		now:     now,
-		tries:   newTries(),
+		tries:   newTries(breaker),
+		breaker: breaker,
 		network: network,
 	}
 }
 
 // newTries repeats lost connections inside the caller's deadline. It may: the inbox is idempotent for every action. It also
 // repeats what the receiver took for a replay: another sender may have signed an equal body in the same millisecond.
-func newTries() failsafe.Executor[Reply] {
+func newTries(breaker circuitbreaker.CircuitBreaker[Reply]) failsafe.Executor[Reply] {
 	retry := retrypolicy.NewBuilder[Reply]().
 		HandleIf(func(r Reply, err error) bool {
 			return err != nil || r.Status == http.StatusConflict && r.refusesSignature()
@@ -67,13 +70,20 @@ func newTries() failsafe.Executor[Reply] {
 		AbortOnErrors(signing.ErrNoActiveKey).
 		ReturnLastFailure().
 		Build()
-	breaker := circuitbreaker.NewBuilder[Reply]().
+	return failsafe.With(retry, breaker)
+}
+
+// newBreaker gives a receiver that is gone a rest.
+func newBreaker() circuitbreaker.CircuitBreaker[Reply] {
+	return circuitbreaker.NewBuilder[Reply]().
 		HandleIf(func(_ Reply, err error) bool { return err != nil && !errors.Is(err, context.Canceled) }). // not who hangs up
 		WithFailureThreshold(breakerFailures).
 		WithDelay(breakerDelay).
 		Build()
-	return failsafe.With(retry, breaker)
 }
+
+// CircuitOpen reports whether requests fail at once because those before were lost.
+func (s *Sender) CircuitOpen() bool { return s.breaker.IsOpen() }
 
 // Outbound is a request to forward.
 type Outbound struct {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+
 	"github.com/provisioner/provisioner/pkg/requestid"
 	"github.com/provisioner/provisioner/pkg/secret"
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 func TestLoggerFormats(t *testing.T) {
@@ -30,6 +34,31 @@ func TestLoggerFormats(t *testing.T) {
 			log.InfoContext(ctx, "hello", "key", secret.New("s3cret"))
 			if !regexp.MustCompile(tt.want).MatchString(out.String()) {
 				t.Errorf("logged %q, want %s", out.String(), tt.want)
+			}
+		})
+	}
+}
+
+// TestLoggerNamesTheTrace holds that lines name the trace of their request, and the span where it is recorded.
+func TestLoggerNamesTheTrace(t *testing.T) {
+	const traceID = "0af7651916cd43dd8448eb211c80319c"
+	named := tracing.Extract(t.Context(), http.Header{tracing.Traceparent: {"00-" + traceID + "-b7ad6b7169203331-01"}})
+	recorded, span := sdk.NewTracerProvider().Tracer("").Start(named, "GET /")
+	defer span.End()
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		want string
+	}{
+		{"no trace", t.Context(), "}\n"},
+		{"a caller's trace", named, `,"trace_id":"` + traceID + "\"}\n"},
+		{"a span", recorded, `,"trace_id":"` + traceID + `","span_id":"` + span.SpanContext().SpanID().String() + "\"}\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			NewLogger(&out, "json", slog.LevelInfo).InfoContext(tt.ctx, "hello")
+			if want := `"msg":"hello"` + tt.want; !strings.HasSuffix(out.String(), want) {
+				t.Errorf("logged %q, want %q at the end", out.String(), want)
 			}
 		})
 	}

@@ -17,6 +17,9 @@ type trustKey struct{}
 // Trust returns ctx of a request whose caller may say whether it is recorded.
 func Trust(ctx context.Context) context.Context { return context.WithValue(ctx, trustKey{}, true) }
 
+// Trusted reports whether ctx is of a request whose caller may say whether it is recorded.
+func Trusted(ctx context.Context) bool { return ctx.Value(trustKey{}) != nil }
+
 // sampler decides which traces are recorded. Strangers choose the ids and flags of their traces, so neither counts: with either
 // they could have everything recorded. Chance decides at the edge; inside, what was decided there.
 type sampler struct {
@@ -45,7 +48,7 @@ func (s sampler) records(ctx context.Context, parent trace.SpanContext) bool {
 	switch {
 	case parent.IsValid() && !parent.IsRemote():
 		return parent.IsSampled()
-	case parent.IsValid() && ctx.Value(trustKey{}) != nil:
+	case parent.IsValid() && Trusted(ctx):
 		return parent.IsSampled() && s.followed.Allow()
 	}
 	return rand.Float64() < s.ratio //nolint:gosec // G404: no secret; guessing it gains nothing

@@ -2,11 +2,11 @@ package middleware
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"runtime/debug"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/provisioner/provisioner/pkg/reporting"
 )
 
 // Recover turns a panic into an error, which the client sees as 500 INTERNAL_ERROR and the log with its stack.
@@ -18,7 +18,7 @@ func Recover(next echo.HandlerFunc) echo.HandlerFunc {
 			case isAbort(v):
 				panic(v) //nolint:forbidigo // net/http ends the connection quietly for it
 			default:
-				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+				err = reporting.NewPanic(v)
 			}
 		}()
 		return next(c)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 
+	"github.com/provisioner/provisioner/pkg/reporting"
 	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
@@ -26,5 +27,19 @@ func (s *services) openTraces(ctx context.Context) error {
 	}
 	s.traces = traces
 	s.closers = append(s.closers, traces.Close)
+	return nil
+}
+
+// openReports has internal errors reported where somebody wants to hear of them.
+func (s *services) openReports() error {
+	if !s.cfg.SentryDSN.IsSet() {
+		return nil
+	}
+	reports, err := reporting.Open(s.cfg.SentryDSN, s.cfg.Traces.Service, version())
+	if err != nil {
+		return err
+	}
+	s.reports = reports
+	s.closers = append(s.closers, reports.Close)
 	return nil
 }
