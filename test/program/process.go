@@ -185,8 +185,11 @@ func (p *Process) Metrics() string {
 }
 
 // Metric returns the sample with the name, "provisioner_reload_failed" or "…_total{result=\"ok\"}"; -1 for none.
-func (p *Process) Metric(name string) float64 {
-	for line := range strings.Lines(p.Metrics()) {
+func (p *Process) Metric(name string) float64 { return Sample(p.Metrics(), name) }
+
+// Sample returns the sample with the name on a page of metrics; -1 for none.
+func Sample(metrics, name string) float64 {
+	for line := range strings.Lines(metrics) {
 		if text, ok := strings.CutPrefix(line, name+" "); ok {
 			if value, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err == nil {
 				return value
