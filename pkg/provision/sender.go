@@ -62,7 +62,7 @@ func NewSender(baseURL string, keys *signing.Keyring, network http.RoundTripper,
 func newTries(breaker circuitbreaker.CircuitBreaker[Reply]) failsafe.Executor[Reply] {
 	retry := retrypolicy.NewBuilder[Reply]().
 		HandleIf(func(r Reply, err error) bool {
-			return err != nil || r.Status == http.StatusConflict && r.refusesSignature()
+			return err != nil || r.Status == http.StatusConflict && r.signatureRefusal() != nil
 		}).
 		WithMaxAttempts(maxTries).
 		WithBackoff(firstBackoff, longestWait).
@@ -152,29 +152,30 @@ func (r Reply) check() error {
 		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d, a redirect", r.Status))
 	case len(r.Body) > maxReplyLen || !json.Valid(r.Body):
 		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver answered %d without JSON", r.Status))
-	case r.refusesSignature():
-		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature with %d", r.Status))
+	}
+	if refusal := r.signatureRefusal(); refusal != nil {
+		return ErrReceiverMisconfigured.With(fmt.Errorf("the receiver refused the signature with %d %s", r.Status, refusal.Code))
 	}
 	return nil
 }
 
-// refusesSignature recognizes the refusals of the contract's section 1. Workers of the first generation have no codes: there
-// the text decides.
-func (r Reply) refusesSignature() bool {
+// signatureRefusal recognizes the refusals of the contract's section 1, nil for none. Workers of the first generation have no
+// codes: there the text decides.
+func (r Reply) signatureRefusal() *apierror.Error {
 	if r.Status != http.StatusUnauthorized && r.Status != http.StatusConflict {
-		return false
+		return nil
 	}
 	var said struct {
 		Error string        `json:"error"`
 		Code  apierror.Code `json:"code"`
 	}
 	if json.Unmarshal(r.Body, &said) != nil {
-		return false
+		return nil
 	}
 	for _, e := range []*apierror.Error{ErrMissingAuthHeaders, ErrStaleTimestamp, ErrInvalidSignature, ErrReplayDetected} {
 		if said.Code == e.Code || said.Code == "" && said.Error == e.Message {
-			return true
+			return e
 		}
 	}
-	return false
+	return nil
 }

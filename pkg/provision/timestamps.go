@@ -29,6 +29,9 @@ func (t *timestamps) next(now time.Time, body []byte) time.Time {
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if milliseconds < t.began-generation { // the clock was set back: what was given before is now in the future
+		t.current, t.previous, t.began = make(map[uint64]int64), nil, milliseconds
+	}
 	if milliseconds-t.began >= generation {
 		t.previous, t.current, t.began = t.current, make(map[uint64]int64), milliseconds
 	}

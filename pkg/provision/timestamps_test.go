@@ -31,6 +31,16 @@ func TestTimestampsOfEqualBodiesDiffer(t *testing.T) {
 	}
 }
 
+func TestTimestampsFollowAClockThatIsSetBack(t *testing.T) {
+	stamps, now := newTimestamps(), time.UnixMilli(1700000000000)
+	stamps.next(now.Add(10*time.Minute), []byte("equal"))
+	for i := range 3 {
+		if got, want := stamps.next(now, []byte("equal")), now.Add(time.Duration(i)*time.Millisecond); !got.Equal(want) {
+			t.Errorf("time %d after the clock was set back: %v, want %v", i+1, got, want)
+		}
+	}
+}
+
 func TestTimestampsForget(t *testing.T) {
 	stamps, now := newTimestamps(), time.UnixMilli(1700000000000)
 	for second := range 10 {

@@ -350,3 +350,23 @@ func flip(signature string) string {
 	}
 	return "0" + signature[1:]
 }
+
+func TestVerifySaysHowFarAClockIsOff(t *testing.T) {
+	ring := newRing(t, "k1")
+	for _, tt := range []struct {
+		now  time.Time
+		want string
+	}{
+		{sent.Add(-10 * time.Minute), "the clock that signed is 10m0s ahead of ours"},
+		{sent.Add(10 * time.Minute), "the clock that signed is 10m0s behind ours"},
+		{sent.AddDate(-40, 0, 0), "the clock that signed is 87600h0m0s ahead of ours"},
+	} {
+		h, err := ring.Sign(sent, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := signing.NewVerifier(ring, window, at(tt.now)).Verify(h, body); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Verify() at %v = %v, want %q", tt.now, err, tt.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package signing
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -40,8 +41,11 @@ func NewVerifier(keys *Keyring, window time.Duration, now func() time.Time) *Ver
 // (ErrMalformed, ErrMismatch) of body. The last three cost the same.
 func (v *Verifier) Verify(h Headers, body []byte) (Verified, error) {
 	milliseconds, ok := parseTimestamp(h.Timestamp)
-	if !ok || !v.inWindow(milliseconds) {
+	if !ok {
 		return Verified{}, ErrTimestamp
+	}
+	if !v.inWindow(milliseconds) {
+		return Verified{}, fmt.Errorf("%w: the clock that signed is %s", ErrTimestamp, distance(v.off(milliseconds)))
 	}
 
 	out := Verified{At: time.UnixMilli(milliseconds)}
@@ -64,7 +68,21 @@ func (v *Verifier) Verify(h Headers, body []byte) (Verified, error) {
 func (v *Verifier) Window() time.Duration { return v.window }
 
 func (v *Verifier) inWindow(milliseconds int64) bool {
-	return abs(v.now().UnixMilli()-milliseconds) <= v.window.Milliseconds()
+	return abs(v.off(milliseconds)) <= v.window.Milliseconds()
+}
+
+// off returns how far a time lies after now, in milliseconds.
+func (v *Verifier) off(milliseconds int64) int64 { return milliseconds - v.now().UnixMilli() }
+
+// distance says which way and how far a clock is off, "10m0s ahead of ours", to the second and to ten years.
+func distance(milliseconds int64) string {
+	const most = 10 * 365 * 24 * time.Hour
+	off := time.Duration(min(abs(milliseconds), most.Milliseconds())) * time.Millisecond
+	way := " ahead of ours"
+	if milliseconds < 0 {
+		way = " behind ours"
+	}
+	return off.Round(time.Second).String() + way
 }
 
 // parseTimestamp accepts canonical decimal digits only: no sign, space, leading zero, exponent or fraction.

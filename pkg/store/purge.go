@@ -15,6 +15,10 @@ const purgeChunk = 1000
 // endedTokensKept is how long a token that can no longer be used is kept, for whoever asks what became of it.
 const endedTokensKept = 24 * time.Hour
 
+// nonceSpare is how long nonces are kept beyond their end: a clock that ran so far ahead, and is right again, lets no request pass
+// a second time.
+const nonceSpare = 10 * time.Minute
+
 // How long what devices rely on is kept after it was of use last.
 const (
 	uploadsKept     = 30 * 24 * time.Hour // answers in the ledger (contract: papyrus, section 6)
@@ -42,7 +46,7 @@ func (db *DB) Purge(ctx context.Context, now time.Time, r Retention) (Purged, er
 		before  time.Time
 		deleted *int64
 	}{
-		{expiredNonces, now, &p.Nonces},
+		{expiredNonces, now.Add(-nonceSpare), &p.Nonces},
 		{expiredDigests, now, &p.EventDigests},
 		{expiredClaims, now.Add(-idempotency.Lease), &p.Claims}, // a claim may be held that much longer
 		{expiredIssues, now, &p.Issues},

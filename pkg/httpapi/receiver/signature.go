@@ -85,7 +85,7 @@ func (s signature) note(ctx context.Context, err error) {
 	for _, cause := range causes {
 		if errors.Is(err, cause.err) {
 			s.refusals.WithLabelValues(cause.label).Inc()
-			s.log.WarnContext(ctx, "signature refused", "cause", cause.label)
+			s.log.WarnContext(ctx, "signature refused", "cause", cause.label, "err", err)
 		}
 	}
 }
