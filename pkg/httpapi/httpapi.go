@@ -25,8 +25,6 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi/middleware"
-	"github.com/provisioner/provisioner/pkg/requestid"
-	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 // Options are what every service's API is made of.
@@ -176,16 +174,6 @@ func WriteCacheable(c echo.Context, v any, maxAge time.Duration) error {
 
 // NoStore says that the answer holds a token, a key or a verification, and is nobody's to keep.
 func NoStore(c echo.Context) { c.Response().Header().Set("Cache-Control", "no-store") }
-
-// Forwarded returns the headers that go along with the calls that a request causes: its id, its trace context, and the
-// address of its client.
-func Forwarded(c echo.Context) http.Header {
-	out := make(http.Header, 4)
-	out.Set(requestid.Header, requestid.From(c.Request().Context()))
-	out.Set(echo.HeaderXForwardedFor, c.RealIP())
-	tracing.Inject(c.Request().Context(), out)
-	return out
-}
 
 // Bearer returns the token of an Authorization header of the Bearer scheme (RFC 6750 §2.1), "" where there is not exactly one.
 func Bearer(c echo.Context) string {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/httpapi"
-	"github.com/provisioner/provisioner/pkg/requestid"
+	"github.com/provisioner/provisioner/pkg/provision"
 )
 
 func TestErrors(t *testing.T) {
@@ -139,22 +139,20 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+// TestForwarded has what goes along with the calls that a request causes come from the request alone, and nothing else of it.
 func TestForwarded(t *testing.T) {
 	const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	var got http.Header
+	got := make(http.Header)
 	h := newEcho(nil, func(e *echo.Echo) {
 		e.POST("/", func(c echo.Context) error {
-			got = httpapi.Forwarded(c)
-			if id := requestid.From(c.Request().Context()); id != got.Get(requestid.Header) {
-				t.Errorf("the context has the id %q", id)
-			}
+			provision.Forward(provision.WithClient(c.Request().Context(), c.RealIP()), got)
 			return nil
 		})
 	})
 	post(t, h, "/", "", "X-Request-Id", "id-1", "Traceparent", traceparent, "Tracestate", "x=y", "Baggage", "no", "X-Forwarded-For", "198.51.100.1")
 	want := http.Header{"X-Request-Id": {"id-1"}, "Traceparent": {traceparent}, "Tracestate": {"x=y"}, "X-Forwarded-For": {"192.0.2.1"}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("Forwarded() = %v, want %v", got, want)
+		t.Errorf("%v goes along, want %v", got, want)
 	}
 }
 

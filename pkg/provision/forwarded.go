@@ -3,18 +3,26 @@ package provision
 import (
 	"context"
 	"net/http"
+
+	"github.com/provisioner/provisioner/pkg/requestid"
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
-type forwardedKey struct{}
+type clientKey struct{}
 
-// WithForwarded returns a context whose calls to other services carry the headers: the request id, the trace context and the
-// address of the client on whose behalf they are made.
-func WithForwarded(ctx context.Context, headers http.Header) context.Context {
-	return context.WithValue(ctx, forwardedKey{}, headers)
+// WithClient returns a context whose calls to other services say that they are made for the client at address.
+func WithClient(ctx context.Context, address string) context.Context {
+	return context.WithValue(ctx, clientKey{}, address)
 }
 
-// Forwarded returns the headers of [WithForwarded], which are not to be changed; nil for none.
-func Forwarded(ctx context.Context) http.Header {
-	headers, _ := ctx.Value(forwardedKey{}).(http.Header)
-	return headers
+// Forward adds to the headers of a call to another service what ctx knows of the request that causes it: its id, its trace, and the
+// address of its client.
+func Forward(ctx context.Context, h http.Header) {
+	if id := requestid.From(ctx); id != "" {
+		h[requestid.Header] = []string{id}
+	}
+	if address, ok := ctx.Value(clientKey{}).(string); ok {
+		h["X-Forwarded-For"] = []string{address}
+	}
+	tracing.Inject(ctx, h)
 }

@@ -28,7 +28,8 @@ const (
 	breakerFailures = 20                     // lost connections in a row that open the circuit
 	breakerDelay    = 500 * time.Millisecond // until the next try
 
-	maxReplyLen = 1 << 20
+	maxReplyLen  = 1 << 20
+	usualHeaders = 8 // of a forwarded request
 )
 
 // Sender forwards requests to the receiver, signed.
@@ -87,8 +88,8 @@ func (s *Sender) CircuitOpen() bool { return s.breaker.IsOpen() }
 
 // Outbound is a request to forward.
 type Outbound struct {
-	Body   []byte      // sent byte for byte
-	Header http.Header // Idempotency-Key, X-Request-Id, Traceparent and the like; not changed
+	Body           []byte // sent byte for byte
+	IdempotencyKey string // "" for none
 }
 
 // Reply is the receiver's answer.
@@ -122,10 +123,12 @@ func (s *Sender) try(ctx context.Context, out Outbound) (Reply, error) {
 		return Reply{}, fmt.Errorf("forward: %w", err)
 	}
 	req.GetBody = nil // else net/http may itself send the same signature again
-	for name, values := range out.Header {
-		req.Header[name] = values
+	req.Header = make(http.Header, usualHeaders)
+	req.Header["Content-Type"] = []string{"application/json"}
+	if out.IdempotencyKey != "" {
+		req.Header["Idempotency-Key"] = []string{out.IdempotencyKey}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	Forward(ctx, req.Header)
 	headers, err := s.keys.Sign(s.stamps.next(s.now(), out.Body), out.Body)
 	if err != nil {
 		return Reply{}, fmt.Errorf("sign: %w", err)

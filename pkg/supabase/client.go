@@ -118,9 +118,7 @@ func (c *Client) request(ctx context.Context, in call) (*http.Request, error) {
 	if in.idempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", in.idempotencyKey)
 	}
-	for name, values := range provision.Forwarded(ctx) {
-		req.Header[name] = values
-	}
+	provision.Forward(ctx, req.Header)
 	return req, nil
 }
 

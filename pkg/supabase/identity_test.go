@@ -12,6 +12,7 @@ import (
 
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/provision"
+	"github.com/provisioner/provisioner/pkg/requestid"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
@@ -73,7 +74,7 @@ func TestRequestsAreThoseOfTheAPI(t *testing.T) {
 		got = seen{r.Method, r.RequestURI, h.Get("apikey"), h.Get("Authorization"), h.Get("Content-Type"), h.Get("Idempotency-Key"), h.Get("X-Request-Id"), string(body)}
 		answers(http.StatusOK, sessionJSON[:len(sessionJSON)-1]+`,"id":"`+userID+`","token":"obtk_1"}`)(w, r)
 	}))
-	ctx := provision.WithForwarded(t.Context(), http.Header{"X-Request-Id": {"id-1"}})
+	ctx := requestid.With(t.Context(), "id-1")
 	const signIn = `{"email":"reader@example.com","password":"a long password"}`
 	for _, tt := range []struct {
 		name string

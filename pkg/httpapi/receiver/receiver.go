@@ -74,7 +74,7 @@ func (a api) inbox(c echo.Context) error {
 	}
 	in.IdempotencyKeys = c.Request().Header.Values("Idempotency-Key")
 
-	ctx := provision.WithForwarded(c.Request().Context(), httpapi.Forwarded(c))
+	ctx := provision.WithClient(c.Request().Context(), c.RealIP())
 	outcome, err := a.Receiver.Receive(ctx, in)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -189,11 +190,8 @@ func (a api) forward(c echo.Context) error {
 		return err
 	}
 
-	header := httpapi.Forwarded(c)
-	if len(idempotencyKey) == 1 {
-		header["Idempotency-Key"] = idempotencyKey
-	}
-	reply, err := a.Sender.Forward(c.Request().Context(), provision.Outbound{Body: body, Header: header})
+	out := provision.Outbound{Body: body, IdempotencyKey: strings.Join(idempotencyKey, "")} // one, or none
+	reply, err := a.Sender.Forward(outgoing(c.Request().Context(), c), out)
 	if err != nil {
 		return err
 	}
@@ -227,7 +225,7 @@ func read[T any](c echo.Context, limit int64, parse func([]byte) (T, error)) (T,
 	return parse(body)
 }
 
-// outgoing is the context of calls to the identity provider.
+// outgoing is the context of the calls that a request causes.
 func outgoing(ctx context.Context, c echo.Context) context.Context {
-	return provision.WithForwarded(ctx, httpapi.Forwarded(c))
+	return provision.WithClient(ctx, c.RealIP())
 }
