@@ -130,6 +130,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotInstalledIsNamed(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	err := run([]string{"-peers", "bare"}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "not installed: wrk; run `make deps`") {
+		t.Error(err)
+	}
+}
+
 // row returns the cells of a table's row on the page.
 func row(page, table, what string) []string {
 	_, rest, _ := strings.Cut(page, "<!-- begin: "+table+" -->\n")

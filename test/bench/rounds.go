@@ -12,6 +12,15 @@ import (
 	"github.com/provisioner/provisioner/test/bench/report"
 )
 
+// targets are what our peers should take at most, of the peers of all suites.
+var targets = []report.Target{
+	{Of: "two-processes", Than: "bare", AtMost: 1.3},
+	{Of: "one-process", Than: "bare", AtMost: 0.8},
+	{Of: "two-processes", Than: "workers", AtMost: 0.5},
+	{Of: "one-process", Than: "workers", AtMost: 0.5},
+	{Of: "provision", Than: "bare-provision", AtMost: 1.2},
+}
+
 // rounds measure peers by turns: each has one in each round, and the next round begins with the next peer, so that whatever else
 // the machine does falls on all of them.
 type rounds struct {
@@ -29,7 +38,7 @@ func (r rounds) String() string {
 }
 
 func (r rounds) run(ctx context.Context, s peer.Suite, peers []*peer.Peer) (report.Run, error) {
-	measured := report.Run{Name: s.Name, Baseline: s.Baseline, Series: make([]report.Series, len(peers))}
+	measured := report.Run{Name: s.Name, Baseline: s.Baseline, Targets: targets, Series: make([]report.Series, len(peers))}
 	wrk := load.Load{Kind: s.Load, Connections: r.connections, Duration: r.warmUp}
 	for i, p := range peers {
 		measured.Series[i] = report.Series{Name: p.Name, What: p.What, Ours: p.Ours}

@@ -43,6 +43,13 @@ type Run struct {
 	Name     string // for people
 	Baseline string
 	Series   []Series
+	Targets  []Target
+}
+
+// Target is the CPU that one series should take at most, as a multiple of another's; both by name.
+type Target struct {
+	Of, Than string
+	AtMost   float64
 }
 
 // Spread is a figure over all rounds.
@@ -76,13 +83,21 @@ func (s Series) spread(figure func(Sample) float64) Spread {
 // ratio returns a figure of a series as a multiple of the baseline's in the same round. It is not Known without a baseline, nor
 // where one of the two has no such figure.
 func (r Run) ratio(s Series, figure func(Sample) float64) Spread {
-	base := slices.IndexFunc(r.Series, func(s Series) bool { return s.Name == r.Baseline })
-	if base < 0 {
-		return Spread{}
+	return ratio(s, r.series(r.Baseline), figure)
+}
+
+// series returns the series with a name, an empty one if there is none.
+func (r Run) series(name string) Series {
+	if i := slices.IndexFunc(r.Series, func(s Series) bool { return s.Name == name }); i >= 0 {
+		return r.Series[i]
 	}
+	return Series{}
+}
+
+func ratio(of, than Series, figure func(Sample) float64) Spread {
 	var values []float64
-	for i, sample := range s.Samples {
-		if own, theirs := figure(sample), figure(r.Series[base].Samples[i]); own > 0 && theirs > 0 {
+	for i := range min(len(of.Samples), len(than.Samples)) {
+		if own, theirs := figure(of.Samples[i]), figure(than.Samples[i]); own > 0 && theirs > 0 {
 			values = append(values, own/theirs)
 		}
 	}

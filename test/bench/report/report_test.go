@@ -25,6 +25,10 @@ func measured() report.Run {
 		{Name: "two-processes", What: "ours <&>", Ours: true, Samples: []report.Sample{sample(50, 30), sample(110, 30), sample(210, 30)}},
 		{Name: "bare", What: "theirs", Samples: []report.Sample{sample(100, 20), sample(200, 20), sample(300, 20)}},
 		{Name: "nginx", What: "nginx", Samples: []report.Sample{sample(10, 0), sample(20, 0), sample(30, 0)}},
+	}, Targets: []report.Target{
+		{Of: "two-processes", Than: "bare", AtMost: 0.5},
+		{Of: "two-processes", Than: "nginx", AtMost: 6},
+		{Of: "two-processes", Than: "haproxy", AtMost: 1},
 	}}
 }
 
@@ -44,8 +48,25 @@ func TestRatiosAreOfOneRound(t *testing.T) {
 	}
 }
 
+// TestTargets protects readers from a target that is missed in silence; one whose peer was not measured is neither met nor missed.
+func TestTargets(t *testing.T) {
+	got := measured().Markdown()
+	for _, row := range []string{
+		"| ours <&> / theirs | ≤ 0.50 | 0.55 (0.50–0.70) | missed |\n",
+		"| ours <&> / nginx | ≤ 6.00 | 5.50 (5.00–7.00) | met |\n",
+	} {
+		if !strings.Contains(got, row) {
+			t.Errorf("no row %q in\n%s", row, got)
+		}
+	}
+	if n := strings.Count(got, "≤"); n != 2 {
+		t.Errorf("%d targets in\n%s", n, got)
+	}
+}
+
 func TestTextLinesUp(t *testing.T) {
-	lines := strings.Split(strings.TrimSuffix(measured().Text(), "\n"), "\n")
+	figures, _, _ := strings.Cut(measured().Text(), "\n\n")
+	lines := strings.Split(figures, "\n")
 	for _, line := range lines {
 		if len([]rune(line)) != len([]rune(lines[0])) {
 			t.Errorf("a line is not as long as the head:\n%s", measured().Text())
