@@ -17,6 +17,7 @@ import (
 // TestClock sets the clock of the sender, then that of the receiver, ten minutes ahead and ten behind, and right again. Nothing passes
 // meanwhile, the operator is told which way and how far, and all that was refused is accepted when the clock is right.
 func TestClock(t *testing.T) {
+	t.Parallel()
 	const off, requests = 10 * time.Minute, 10
 	binary := buildShifted(t)
 	tests := []struct {
@@ -51,7 +52,7 @@ func TestClock(t *testing.T) {
 				}
 			}
 
-			heard := wire.Sign("k1", n.settings.Key("k1"), clockEvent("heard"), time.Now())
+			heard := wire.Sign("k1", n.key, clockEvent("heard"), time.Now())
 			if a, err := client.Inbox(n.receiver.URL("receiver"), heard); outcome(a, err) != "200" {
 				t.Fatal(a, err)
 			}
@@ -129,4 +130,3 @@ func buildShifted(t *testing.T) string {
 	}
 	return binary
 }
-

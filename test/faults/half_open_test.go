@@ -9,6 +9,7 @@ import (
 // TestHalfOpen leaves the established connections of a service open and dead, as a firewall does that forgot them. Nothing ever says so:
 // only time tells. New connections pass.
 func TestHalfOpen(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		of   func(s *system) *passage

@@ -15,6 +15,7 @@ import (
 // TestSlowClients has hundreds of connections do as little as they can while others ask: these are served, the slow are let go, and
 // what they held comes back.
 func TestSlowClients(t *testing.T) {
+	t.Parallel()
 	const head = "POST /send HTTP/1.1\r\nHost: sender\r\nContent-Type: application/json\r\n"
 	tests := []struct {
 		name  string

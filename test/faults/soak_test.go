@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 	all := program.Start(t, "all", n.settings.With(program.Settings{"DATA_DIR": t.TempDir()}))
 	loads := []*load{
 		n.startLoad(4, 40*time.Millisecond),
-		startLoad(t, 4, 40*time.Millisecond, all.URL("sender"), all.URL("papyrus"), all.URL("receiver"), n.settings.Key("k1")),
+		startLoad(t, 4, 40*time.Millisecond, all.URL("sender"), all.URL("papyrus"), all.URL("receiver"), n.key),
 	}
 
 	processes := []*program.Process{n.sender, n.receiver, n.papyrus, all}

@@ -15,6 +15,7 @@ import (
 type trio struct {
 	t                         testing.TB
 	settings                  program.Settings
+	key                       string // the signing secret
 	sender, receiver, papyrus *program.Process
 	toReceiver, toPapyrus     *link
 }
@@ -22,11 +23,17 @@ type trio struct {
 // newTrio starts a trio with changes to the settings of all, until t ends.
 func newTrio(t testing.TB, changes program.Settings) *trio {
 	t.Helper()
-	s := program.Keyring("k1").With(program.Settings{
+	return newTrioWith(t, program.Keyring("k1"), changes)
+}
+
+// newTrioWith is newTrio with the keys of a ring.
+func newTrioWith(t testing.TB, ring, changes program.Settings) *trio {
+	t.Helper()
+	s := ring.With(program.Settings{
 		"DATA_DIR": filepath.Join(t.TempDir(), "data"), "SUPABASE_ANON_KEY": record.NewSecret("anon key"), "LOG_LEVEL": "info",
 		"TIERS": `[{"name":"new","keys":1000000,"per_minute":1000000}]`,
 	}).With(changes)
-	n := &trio{t: t, settings: s}
+	n := &trio{t: t, settings: s, key: ring.Key("k1")}
 	n.papyrus = program.Start(t, "papyrus", s)
 	n.toPapyrus = newLink(t, n.papyrus.Addr("papyrus"))
 	n.receiver = program.Start(t, "receiver", s.With(program.Settings{"SUPABASE_URL": n.toPapyrus.url()}))
@@ -42,7 +49,7 @@ func (n *trio) database() string { return n.settings["DATA_DIR"] + "/provisioner
 // startLoad starts a load that ends with stop, or with the test.
 func (n *trio) startLoad(clients int, pause time.Duration) *load {
 	n.t.Helper()
-	return startLoad(n.t, clients, pause, n.sender.URL("sender"), n.papyrus.URL("papyrus"), n.receiver.URL("receiver"), n.settings.Key("k1"))
+	return startLoad(n.t, clients, pause, n.sender.URL("sender"), n.papyrus.URL("papyrus"), n.receiver.URL("receiver"), n.key)
 }
 
 // newClient returns a client with connections of its own that waits a little longer than shipped apps do.
