@@ -17,7 +17,7 @@ RACED := ./pkg/... ./config/... ./cmd/...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps ready build fmt lint unit race exact fuzz e2e test bench bench-compare microbench vuln clean
+.PHONY: help deps ready build fmt lint unit race exact fuzz e2e faults soak test bench bench-compare microbench vuln clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,12 @@ exact: ## Run the packages whose files tagged !race count allocations or time
 
 e2e: ## Run the end-to-end tests against real servers
 	@$(STEP) e2e .ci/gotest -shuffle=on ./test/...
+
+faults: ## Break everything around the services, with 100,000 requests through rolling restarts
+	@$(STEP) faults env FAULTS=full go test ./test/faults -v -count=1 -timeout 1h
+
+soak: ## Ask steadily for an hour, or SOAK=15m, and see that nothing grows
+	@$(STEP) soak env SOAK=$${SOAK:-1h} go test ./test/faults -run 'TestSoak$$' -v -count=1 -timeout 0
 
 fuzz: ## Run every fuzz target for FUZZTIME each (default 10s, in CI 30s)
 	@$(STEP) fuzz .ci/fuzz $(FUZZTIME)

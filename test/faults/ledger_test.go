@@ -3,9 +3,7 @@ package faults_test
 import (
 	"database/sql"
 	"fmt"
-	"maps"
 	"path/filepath"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +21,6 @@ type ledger struct {
 	faults   []string       // answers that no fault excuses
 	slowest  time.Duration
 
-	begun        map[string]bool            // intents: names of keys that were asked for
 	minted       map[string]map[string]bool // the ids of keys that clients were given, by the name they asked under
 	acknowledged map[string]bool            // bodies of events
 	uploaded     map[string]bool            // ids of books
@@ -31,7 +28,7 @@ type ledger struct {
 
 func newLedger() *ledger {
 	return &ledger{
-		outcomes: map[string]int{}, begun: map[string]bool{}, minted: map[string]map[string]bool{},
+		outcomes: map[string]int{}, minted: map[string]map[string]bool{},
 		acknowledged: map[string]bool{}, uploaded: map[string]bool{},
 	}
 }
@@ -123,7 +120,7 @@ func (l *ledger) compare(t testing.TB, what string, acknowledged map[string]bool
 
 func keysOf[V any](m map[string]V) map[string]bool {
 	keys := map[string]bool{}
-	for _, key := range slices.Collect(maps.Keys(m)) {
+	for key := range m {
 		keys[key] = true
 	}
 	return keys

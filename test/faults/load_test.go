@@ -23,32 +23,35 @@ import (
 // until it is acknowledged. Beside them somebody sends what must never pass.
 type load struct {
 	*ledger
-	t                         testing.TB
+	target
+	t       testing.TB
+	name    string // in all that it makes, to tell it from what other loads made
+	client  wire.Client
+	clients int           // each sends its next request when it has the answer to the last
+	pause   time.Duration // of each client between two requests
+	ended   chan struct{}
+	next    atomic.Int64
+	all     sync.WaitGroup
+}
+
+// target is the services that a load asks.
+type target struct {
 	sender, papyrus, receiver string // base URLs
 	key                       string // the signing secret
-	name                      string // in all that it makes, to tell it from what other loads made
-	client                    wire.Client
-	clients                   int           // each sends its next request when it has the answer to the last
-	pause                     time.Duration // of each client between two requests
-	ended                     chan struct{}
-	next                      atomic.Int64
-	all                       sync.WaitGroup
 }
 
 // startLoad starts a load on s that ends with stop, or with the test.
 func (s *system) startLoad(clients int) *load {
 	s.t.Helper()
-	return startLoad(s.t, clients, 0, s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1"))
+	return startLoad(s.t, target{s.senders.url(), s.papyri.url(), s.receivers.url(), s.settings.Key("k1")}, clients, 0)
 }
 
-// startLoad starts a load on services at base URLs. The key is the receiver's.
-func startLoad(t testing.TB, clients int, pause time.Duration, sender, papyrus, receiver, key string) *load {
+// startLoad starts a load of so many clients.
+func startLoad(t testing.TB, at target, clients int, pause time.Duration) *load {
 	t.Helper()
 	l := &load{
-		clients: clients,
-		ledger:  newLedger(), t: t, sender: sender, papyrus: papyrus, receiver: receiver, key: key, pause: pause, name: rand.Text(),
-		ended:  make(chan struct{}),
-		client: newClient(),
+		ledger: newLedger(), target: at, t: t, name: rand.Text(), client: newClient(), clients: clients, pause: pause,
+		ended: make(chan struct{}),
 	}
 	users := make([]*reader, clients)
 	for i := range users {
@@ -197,7 +200,6 @@ func (l *load) report(body string) {
 }
 
 func (l *load) mint(r *reader, name string) {
-	l.tell(func() { l.begun[name] = true })
 	u := wire.User{JWT: r.access}
 	a, ok := l.until(l.sender+"/send", u.KeyRequest(name), "Idempotency-Key", name)
 	if !ok {

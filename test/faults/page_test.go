@@ -1,14 +1,10 @@
 package faults_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -26,15 +22,19 @@ func TestPageNamesEveryFault(t *testing.T) {
 	named = slices.Compact(named)
 
 	var there []string
-	files, err := parser.ParseDir(token.NewFileSet(), ".", func(fs.FileInfo) bool { return true }, 0)
+	files, err := filepath.Glob("*_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ownRules := []string{"TestMain", "TestGrows", "TestPageNamesEveryFault"}
-	for _, file := range files["faults_test"].Files {
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Test") && !slices.Contains(ownRules, f.Name.Name) {
-				there = append(there, f.Name.Name)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(source), -1) {
+			if !slices.Contains(ownRules, match[1]) {
+				there = append(there, match[1])
 			}
 		}
 	}

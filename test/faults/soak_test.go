@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 	all := program.Start(t, "all", n.settings.With(program.Settings{"DATA_DIR": t.TempDir()}))
 	loads := []*load{
 		n.startLoad(4, 40*time.Millisecond),
-		startLoad(t, 4, 40*time.Millisecond, all.URL("sender"), all.URL("papyrus"), all.URL("receiver"), n.key),
+		startLoad(t, allOf(all, n.key), 4, 40*time.Millisecond),
 	}
 
 	processes := []*program.Process{n.sender, n.receiver, n.papyrus, all}
@@ -94,7 +94,7 @@ func look(processes []*program.Process) map[string]float64 {
 func (m measure) judge(t *testing.T, service string, seen []float64) error {
 	t.Helper()
 	second, last := thirds(seen)
-	t.Logf("%s: %s %.1f, then %.1f", service, m.name, second/m.unit, last/m.unit)
+	t.Logf("%s: %s: the second third %.1f, the last %.1f", service, m.name, second/m.unit, last/m.unit)
 	if slices.Min(seen) < 0 {
 		return fmt.Errorf("%s: %s was not to be seen", service, m.name)
 	}

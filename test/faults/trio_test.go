@@ -49,7 +49,12 @@ func (n *trio) database() string { return n.settings["DATA_DIR"] + "/provisioner
 // startLoad starts a load that ends with stop, or with the test.
 func (n *trio) startLoad(clients int, pause time.Duration) *load {
 	n.t.Helper()
-	return startLoad(n.t, clients, pause, n.sender.URL("sender"), n.papyrus.URL("papyrus"), n.receiver.URL("receiver"), n.key)
+	return startLoad(n.t, target{n.sender.URL("sender"), n.papyrus.URL("papyrus"), n.receiver.URL("receiver"), n.key}, clients, pause)
+}
+
+// allOf is what a load asks of a process that is all three services.
+func allOf(p *program.Process, key string) target {
+	return target{p.URL("sender"), p.URL("papyrus"), p.URL("receiver"), key}
 }
 
 // newClient returns a client with connections of its own that waits a little longer than shipped apps do.
