@@ -28,6 +28,8 @@ var pages = []struct {
 	{"docs/forward-auth.md", true},
 	{"docs/accounts.md", true},
 	{"docs/sync.md", true},
+	{"docs/runbook.md", true},
+	{"docs/observability.md", true},
 	{"docs/operating-accounts.md", true},
 	{"docs/signing.md", false},
 	{"docs/moving-from-workers.md", false},
@@ -60,6 +62,19 @@ func TestCommandsOfTheReadme(t *testing.T) {
 		}
 	}
 	newShell(t, build(t)).script(t, strings.Join(lines, "\n"))
+}
+
+// TestCommandsOfTheRunbook runs what the pages of all alerts have an operator type, beside one running installation.
+func TestCommandsOfTheRunbook(t *testing.T) {
+	found, err := filepath.Glob(filepath.Join(root, "docs", "runbook", "*.md"))
+	if err != nil || len(found) == 0 {
+		t.Fatal("no pages", err)
+	}
+	run := newShell(t, build(t))
+	run.serve(t)
+	for _, path := range found {
+		t.Run(filepath.Base(path), func(t *testing.T) { run.script(t, blocks(t, "docs/runbook/"+filepath.Base(path))) })
+	}
 }
 
 func TestEveryPageWithCommandsIsRun(t *testing.T) {

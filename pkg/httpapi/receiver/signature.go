@@ -52,6 +52,9 @@ func newSignature(v *signing.Verifier, log *slog.Logger, metrics prometheus.Regi
 		Name: "provisioner_signature_refusals_total",
 		Help: "Requests refused for their signature, by cause.",
 	}, []string{"cause"})
+	for _, cause := range causes {
+		refusals.WithLabelValues(cause.label) // so that the first one shows as an increase
+	}
 	metrics.MustRegister(refusals)
 	return signature{verifier: v, log: log, refusals: refusals}
 }
