@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/provisioner/provisioner/config"
+	"github.com/provisioner/provisioner/test/kubernetes"
 )
 
 // drains is how often the server grants 15 s when it drains: for requests, for background work, for the admin listener.
@@ -36,7 +37,7 @@ var given = map[string]map[string][]string{
 }
 
 func TestEachPodHasTheSecretsThatItNeeds(t *testing.T) {
-	for _, installation := range installations {
+	for _, installation := range kubernetes.Installations {
 		m := parse(t, render(t, installation))
 		got := map[string][]string{}
 		for _, o := range m.ours() {
@@ -165,8 +166,9 @@ func checkProbes(o object) []string {
 	}
 	name, c := o.Metadata.Name, o.Spec.Template.Spec.Containers[0]
 	var faults []string
-	for path, p := range map[string]probe{"/livez": c.LivenessProbe, "/readyz": c.ReadinessProbe, "/livez ": c.StartupProbe} {
-		if p.HTTPGet == nil || p.HTTPGet.Path != strings.TrimSpace(path) || p.HTTPGet.Port != "admin" {
+	for i, p := range []probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		path := []string{"/livez", "/livez", "/readyz"}[i]
+		if p.HTTPGet == nil || p.HTTPGet.Path != path || p.HTTPGet.Port != "admin" {
 			faults = append(faults, fmt.Sprintf("%s: no probe asks %s of the port admin", name, path))
 		}
 	}

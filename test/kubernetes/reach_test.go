@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/provisioner/provisioner/test/kubernetes"
 )
 
 // reach is who reaches whom, by the NetworkPolicies. Sources are workloads, and namespaces in brackets: any pod there.
@@ -35,7 +37,7 @@ var outside = map[string][]string{
 
 // TestReach lists every connection that the NetworkPolicies of an installation let through.
 func TestReach(t *testing.T) {
-	for _, installation := range installations {
+	for _, installation := range kubernetes.Installations {
 		t.Run(installation, func(t *testing.T) {
 			m := parse(t, render(t, installation))
 			if diff := cmp.Diff(reach[installation], m.connections()); diff != "" {

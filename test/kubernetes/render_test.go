@@ -1,122 +1,35 @@
 package kubernetes_test
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/provisioner/provisioner/test/daemon"
+	"github.com/provisioner/provisioner/test/kubernetes"
 )
 
-const (
-	root = "../.."
+var rendered sync.Map // by installation
 
-	// kustomize, of the version that kubectl 1.34 has in it.
-	kustomize   = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
-	kubeconform = "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0"
-	kubeScore   = "github.com/zegl/kube-score/cmd/kube-score@v1.20.0"
-)
-
-// installations are the directories under config/kubernetes that an operator applies.
-var installations = []string{"with-supabase", "self-contained"}
-
-// tool prepares a program that is pinned by its version.
-func tool(program string, args ...string) *exec.Cmd {
-	return exec.Command("go", append([]string{"run", program}, args...)...)
-}
-
-// render returns the manifests of an installation, with the secrets that the commands of docs/kubernetes.md make.
+// render returns the manifests of an installation, which are rendered once.
 func render(t *testing.T, installation string) []byte {
 	t.Helper()
-	config, err := configured()
-	if err != nil {
-		t.Fatal(err)
+	if text, ok := rendered.Load(installation); ok {
+		return text.([]byte)
 	}
-	out, err := build(filepath.Join(config.Path, "config/kubernetes", installation))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// build has kustomize render a directory.
-func build(dir string) ([]byte, error) {
-	cmd := tool(kustomize, "build", dir)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		err = errors.Join(err, errors.New(errs.String()))
-	}
-	return out, err
-}
-
-// configured is a directory with a copy of config/kubernetes and of the program, in which the page's commands were run.
-var configured = sync.OnceValues(func() (*daemon.Dir, error) {
-	dir, err := daemon.NewDir("provisioner-kubernetes-")
-	if err != nil {
-		return nil, err
-	}
-	if err := copyConfig(dir.Path); err != nil {
-		return nil, err
-	}
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir.Path, "provisioner"), root).CombinedOutput(); err != nil {
-		return nil, errors.Join(err, errors.New(string(out)))
-	}
-	page, err := os.ReadFile(filepath.Join(root, "docs/kubernetes.md"))
-	if err != nil {
-		return nil, err
-	}
-	for _, block := range bashBlock.FindAllStringSubmatch(string(page), -1) {
-		sh := exec.Command("bash", "-euo", "pipefail", "-c", block[1])
-		sh.Dir, sh.Env = dir.Path, append(os.Environ(), "PATH="+dir.Path+":"+os.Getenv("PATH"),
-			"SUPABASE_ANON_KEY=anon", "DATABASE_URL=postgres://app:password@192.0.2.10/app?sslmode=verify-full")
-		if out, err := sh.CombinedOutput(); err != nil {
-			return nil, errors.Join(err, errors.New(string(out)))
-		}
-	}
-	return dir, nil
-})
-
-var bashBlock = regexp.MustCompile("(?ms)^```bash\n(.*?)^```$")
-
-// copyConfig copies config/kubernetes into dir, without secrets that somebody has made there.
-func copyConfig(dir string) error {
-	from := filepath.Join(root, "config/kubernetes")
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == "secrets" {
-			return filepath.SkipDir
-		}
-		relative, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dir, relative)
-		if d.IsDir() {
-			return os.MkdirAll(to, 0o755)
-		}
-		text, err := os.ReadFile(path)
-		return errors.Join(err, os.WriteFile(to, text, 0o644))
-	})
+	text := kubernetes.Render(t, installation)
+	rendered.Store(installation, text)
+	return text
 }
 
 // TestNothingIsInstalledWithoutSecrets renders the installations as they are in the repository.
 func TestNothingIsInstalledWithoutSecrets(t *testing.T) {
 	dir := t.TempDir()
-	if err := copyConfig(dir); err != nil {
+	if err := kubernetes.CopyConfig(dir); err != nil {
 		t.Fatal(err)
 	}
-	for _, installation := range installations {
-		_, err := build(filepath.Join(dir, "config/kubernetes", installation))
+	for _, installation := range kubernetes.Installations {
+		_, err := kubernetes.Build(filepath.Join(dir, "config/kubernetes", installation))
 		if err == nil || !strings.Contains(err.Error(), "secrets/SIGNING_KEYS") {
 			t.Errorf("%s: %v, want a missing secrets/SIGNING_KEYS", installation, err)
 		}

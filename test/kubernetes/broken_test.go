@@ -3,10 +3,12 @@ package kubernetes_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/kubernetes"
 )
 
 func TestPromises(t *testing.T) {
-	for _, installation := range installations {
+	for _, installation := range kubernetes.Installations {
 		for _, fault := range promises(t, parse(t, render(t, installation))) {
 			t.Errorf("%s: %s", installation, fault)
 		}
