@@ -27,7 +27,7 @@ const (
 	root   = "../.."
 	canary = "canary-that-must-be-in-no-layer-7f3a"
 
-	mostBytes = 60 << 20 // of the whole image; it is 40 MB now, and the binary nearly all of it
+	mostBytes = 60 << 20 // of the whole image, of which the binary is nearly all
 )
 
 // TestImage builds the image twice, from copies of the tree with secrets lying about, and looks at it as an auditor does and then
@@ -50,10 +50,11 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("nothing else is in it", func(t *testing.T) { checkFiles(t, saved) })
-	t.Run("no secret is in it", func(t *testing.T) { checkSecrets(t, store, saved) })
+	t.Run("no secret is in it", func(t *testing.T) { checkSecrets(t, store.In(t), saved) })
 	t.Run("what it says of itself", func(t *testing.T) { checkConfig(t, inspect(t, store)) })
 	t.Run("the bill of materials", func(t *testing.T) { checkBill(t, saved.files["usr/share/sbom/provisioner.cdx.json"]) })
-	t.Run("serve all", func(t *testing.T) { checkServing(t, store) })
+	t.Run("serve all", func(t *testing.T) { checkServing(t, store.In(t)) })
+	t.Run("a Deployment of config/kubernetes", func(t *testing.T) { checkManifest(t, store.In(t)) })
 }
 
 // treeWithSecrets copies the tree, and puts secrets where people leave them.
@@ -257,7 +258,7 @@ func checkServing(t *testing.T, store *image.Store) {
 	}
 	begin := time.Now()
 	store.Output(append(args, image.Tag)...)
-	await(t, store, ports["ADMIN"]+"/readyz")
+	await(t, store, "all", ports["ADMIN"]+"/readyz")
 	t.Logf("ready %v after podman run", time.Since(begin).Round(time.Millisecond))
 
 	for _, name := range []string{"SENDER", "RECEIVER", "PAPYRUS"} {
@@ -271,7 +272,7 @@ func checkServing(t *testing.T, store *image.Store) {
 	if out, err := store.Podman("exec", "all", "/bin/sh", "-c", "true").CombinedOutput(); err == nil {
 		t.Errorf("there is a shell in the image: %s", out)
 	}
-	checkUser(t, store)
+	checkUser(t, store, "all")
 
 	store.Output("stop", "--time", "20", "all")
 	if code := store.Output("inspect", "--format", "{{.State.ExitCode}}", "all"); code != "0" {
@@ -283,9 +284,9 @@ func checkServing(t *testing.T, store *image.Store) {
 }
 
 // checkUser asks the kernel who the process is and what it may.
-func checkUser(t *testing.T, store *image.Store) {
+func checkUser(t *testing.T, store *image.Store, container string) {
 	t.Helper()
-	status, err := os.ReadFile("/proc/" + store.Output("inspect", "--format", "{{.State.Pid}}", "all") + "/status")
+	status, err := os.ReadFile("/proc/" + store.Output("inspect", "--format", "{{.State.Pid}}", container) + "/status")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,8 +300,8 @@ func checkUser(t *testing.T, store *image.Store) {
 	}
 }
 
-// await asks url until it answers 200.
-func await(t *testing.T, store *image.Store, url string) {
+// await asks url of a container until it answers 200.
+func await(t *testing.T, store *image.Store, container, url string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		status, err := ask(url)
@@ -308,7 +309,7 @@ func await(t *testing.T, store *image.Store, url string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			logs, _ := store.Podman("logs", "all").CombinedOutput()
+			logs, _ := store.Podman("logs", container).CombinedOutput()
 			t.Fatalf("%s: %d %v\n%s", url, status, err, logs)
 		}
 	}

@@ -43,6 +43,12 @@ func NewStore(t testing.TB) *Store {
 	return s
 }
 
+// In returns the store for a test within the one that it was made for.
+func (s *Store) In(t testing.TB) *Store {
+	t.Helper()
+	return &Store{t: t, dir: s.dir}
+}
+
 // Podman prepares podman with the arguments, to work on the store.
 func (s *Store) Podman(args ...string) *exec.Cmd { return s.command("podman", args...) }
 
