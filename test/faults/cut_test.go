@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/provisioner/provisioner/test/program"
 )
@@ -40,13 +41,13 @@ func (s *system) play(t *testing.T, faults []badness) {
 		f.begin(s)
 		clients.goOn(f.lasts)
 		f.end(s)
-		took := clients.recover()
+		ended := time.Now()
+		clients.finish(s)
 		_, after := clients.counts()
-		t.Logf("%s: %d requests failed, the last %v after the end", f.name, after-before, took)
+		t.Logf("%s: %d requests failed, the last %v after the end", f.name, after-before, clients.lastAfter(ended))
 		if f.whole && after > before {
 			t.Errorf("%s: %d requests failed", f.name, after-before)
 		}
-		clients.finish(s)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/provisioner/provisioner/test/program"
 )
@@ -35,7 +36,9 @@ func TestFullDisk(t *testing.T) {
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("the last refusal came %v after there was room again", clients.recover())
+		room := time.Now()
+		clients.recover()
+		t.Logf("the last refusal came %v after there was room again", clients.lastAfter(room))
 		clients.goOn(100)
 	}
 	clients.stop()

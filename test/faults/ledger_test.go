@@ -20,6 +20,7 @@ type ledger struct {
 	outcomes map[string]int // of the failed: "503 STORE_UNAVAILABLE", "no answer"
 	faults   []string       // answers that no fault excuses
 	slowest  time.Duration
+	last     time.Time // when the last of the failures was
 
 	minted       map[string]map[string]bool // the ids of keys that clients were given, by the name they asked under
 	acknowledged map[string]bool            // bodies of events
@@ -41,6 +42,7 @@ func (l *ledger) note(outcome string, failed bool, took time.Duration) {
 	l.slowest = max(l.slowest, took)
 	if failed {
 		l.failed++
+		l.last = time.Now()
 		l.outcomes[outcome]++
 	}
 }
@@ -64,6 +66,13 @@ func (l *ledger) counts() (requests, failed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.requests, l.failed
+}
+
+// lastAfter returns how long after a time the last failure was, 0 if there was none since.
+func (l *ledger) lastAfter(began time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.last.Sub(began), 0).Round(time.Millisecond)
 }
 
 // check compares the ledger with a database, "postgres://…" or the path of a SQLite file: what was acknowledged is there once, and

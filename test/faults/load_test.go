@@ -94,21 +94,18 @@ func (l *load) goOn(more int) {
 	})
 }
 
-// recover returns how long it takes from now until so many requests in a row succeed.
-func (l *load) recover() time.Duration {
+// recover returns when many requests in a row have succeeded.
+func (l *load) recover() {
 	l.t.Helper()
 	row := 4 * l.clients
-	began := time.Now()
 	requests, failed := l.counts()
-	good := began
 	program.Eventually(l.t, fmt.Sprintf("%d requests in a row succeed", row), func() bool {
 		now, nowFailed := l.counts()
 		if nowFailed > failed {
-			requests, failed, good = now, nowFailed, time.Now()
+			requests, failed = now, nowFailed
 		}
 		return now >= requests+row
 	})
-	return good.Sub(began).Round(time.Millisecond)
 }
 
 // reader is somebody with an account and a library.

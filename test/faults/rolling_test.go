@@ -16,7 +16,7 @@ func TestRollingRestarts(t *testing.T) {
 	if os.Getenv("FAULTS") == "full" {
 		rounds, least = 20, 100_000
 	}
-	s := newSystem(t, program.Settings{"DRAIN_DELAY": "500ms"})
+	s := newSystem(t, program.Settings{"DRAIN_DELAY": "1s"})
 	services := []*balancer{s.papyri, s.receivers, s.senders}
 	clients := s.startLoad(32)
 	began := time.Now()
