@@ -12,7 +12,7 @@ import (
 type table [][]string
 
 var head = []string{
-	"", "requests/s", "p50", "p99", "CPU a request", "× baseline", "allocations", "× baseline", "memory", "at most",
+	"", "requests/s", "p50", "p99", "CPU a request", "× baseline", "allocations", "× baseline", "memory", "peak memory",
 }
 
 // figures returns what was measured, a row for each series.
