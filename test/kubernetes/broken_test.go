@@ -38,6 +38,8 @@ func TestPromisesAreChecked(t *testing.T) {
 		{"no seccomp", "type: RuntimeDefault", "type: Unconfined", "seccomp"},
 		{"a token", "      automountServiceAccountToken: false", "      automountServiceAccountToken: true", "no token"},
 		{"a selector of nobody", "  selector:\n    app.kubernetes.io/component: sender", "  selector:\n    app.kubernetes.io/component: sendre", "Service sender: its selector chooses []"},
+		{"a job that no rule knows", "jobLabel: app.kubernetes.io/name", "jobLabel: app.kubernetes.io/component", "the job of papyrus"},
+		{"more pods than connections", "maxReplicas: 6", "maxReplicas: 60", "Postgres has 300 connections"},
 		{"all of the receiver outside", "pathType: Exact", "pathType: Prefix", `"Prefix /health" of receiver is open`},
 		{"another path of the receiver outside", "path: /health", "path: /inbox", `"Exact /inbox" of receiver is open`},
 		{"an autoscaler of nothing", "    kind: Deployment\n    name: sender", "    kind: Deployment\n    name: sendre", "HorizontalPodAutoscaler sender"},

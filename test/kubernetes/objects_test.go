@@ -25,6 +25,8 @@ type object struct {
 		ServiceName    string
 		ScaleTargetRef struct{ Kind, Name string }
 		Replicas       *int
+		MaxReplicas    int
+		JobLabel       string
 		Strategy       struct {
 			RollingUpdate struct{ MaxUnavailable, MaxSurge any }
 		}

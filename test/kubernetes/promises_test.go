@@ -66,6 +66,8 @@ func promises(t *testing.T, m manifests) []string {
 	}
 	faults = append(faults, checkSelectors(m)...)
 	faults = append(faults, checkServices(m)...)
+	faults = append(faults, checkScraping(m)...)
+	faults = append(faults, checkConnections(m)...)
 	return append(faults, checkIngresses(m)...)
 }
 
@@ -299,6 +301,41 @@ func checkServices(m manifests) []string {
 		}
 	}
 	return faults
+}
+
+// checkScraping wants Prometheus to call the job as the rules of config/observability do.
+func checkScraping(m manifests) []string {
+	var faults []string
+	for _, o := range m.of("ServiceMonitor") {
+		for _, s := range m.of("Service") {
+			if job := s.Metadata.Labels[o.Spec.JobLabel]; job != "provisioner" && o.selector().matches(s.Metadata.Labels) {
+				faults = append(faults, fmt.Sprintf("ServiceMonitor %s: the job of %s is %q", o.Metadata.Name, s.Metadata.Name, job))
+			}
+		}
+	}
+	return faults
+}
+
+// checkConnections wants the Postgres of the installation, if it has one, to have connections for as many pods as there may be: 16 each
+// and one to listen with.
+func checkConnections(m manifests) []string {
+	database, ok := m.named("StatefulSet", "postgres")
+	if !ok {
+		return nil
+	}
+	needed, there := 20, 0
+	for _, arg := range database.Spec.Template.Spec.Containers[0].Args {
+		_, _ = fmt.Sscanf(arg, "max_connections=%d", &there) // what is no such argument stays 0
+	}
+	for _, o := range m.of("HorizontalPodAutoscaler") {
+		if o.Metadata.Name != "sender" {
+			needed += (o.Spec.MaxReplicas + 1) * 17
+		}
+	}
+	if there < needed {
+		return []string{fmt.Sprintf("Postgres has %d connections, and the pods may want %d", there, needed)}
+	}
+	return nil
 }
 
 // containerPort returns the number of a port of a workload's pods, -1 for none.
