@@ -111,6 +111,7 @@ func onLoopback(t *testing.T, objects map[string]fields, database string) (recei
 	for _, probe := range []string{"liveness", "readiness", "startup"} { // podman would need curl in the image; the test asks itself
 		delete(c, probe+"Probe")
 	}
+	c["env"] = slices.DeleteFunc(c.at("env").list(), func(e any) bool { return e.(fields)["valueFrom"] != nil }) // of the cluster
 	addrs := map[string]string{"RECEIVER_ADDR": "", "ADMIN_ADDR": ""}
 	for _, e := range c.at("env").list() {
 		env := e.(fields)

@@ -58,7 +58,7 @@ type podSpec struct {
 type container struct {
 	Name, Image     string
 	Args            []string
-	Env             []struct{ Name, Value string }
+	Env             []envVar
 	EnvFrom         []struct{ ConfigMapRef struct{ Name string } }
 	Ports           []port
 	SecurityContext securityContext
@@ -66,6 +66,11 @@ type container struct {
 	LivenessProbe   probe
 	ReadinessProbe  probe
 	Resources       struct{ Requests, Limits map[string]string }
+}
+
+type envVar struct {
+	Name, Value string
+	ValueFrom   any
 }
 
 type securityContext struct {

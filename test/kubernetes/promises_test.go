@@ -3,7 +3,6 @@ package kubernetes_test
 import (
 	"fmt"
 	"maps"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -71,6 +70,9 @@ func promises(t *testing.T, m manifests) []string {
 	return append(faults, checkIngresses(m)...)
 }
 
+// podIP is how a manifest writes the address of its pod.
+const podIP = "$(POD_IP)"
+
 // environment returns the environment of a pod's program, of its Deployment and its ConfigMaps.
 func environment(m manifests, o object) map[string]string {
 	c := o.Spec.Template.Spec.Containers[0]
@@ -80,7 +82,9 @@ func environment(m manifests, o object) map[string]string {
 		maps.Copy(env, settings.Data)
 	}
 	for _, e := range c.Env {
-		env[e.Name] = e.Value
+		if e.ValueFrom == nil {
+			env[e.Name] = strings.ReplaceAll(e.Value, podIP, "10.1.2.3")
+		}
 	}
 	return env
 }
@@ -174,18 +178,19 @@ func checkProbes(o object) []string {
 			faults = append(faults, fmt.Sprintf("%s: no probe asks %s of the port admin", name, path))
 		}
 	}
-	ports := map[string]string{"admin": "ADMIN_ADDR", "http": strings.ToUpper(name) + "_ADDR"}
-	for portName, setting := range ports {
-		addr := ""
-		for _, e := range c.Env {
-			if e.Name == setting {
-				addr = e.Value
-			}
+	hosts := map[string]string{"ADMIN_ADDR": podIP, strings.ToUpper(name) + "_ADDR": ""}
+	for i, e := range c.Env {
+		host, listens := hosts[e.Name]
+		if !listens {
+			continue
 		}
-		host, number, err := net.SplitHostPort(addr)
-		i := slices.IndexFunc(c.Ports, func(p port) bool { return p.Name == portName })
-		if err != nil || host != "" || i < 0 || fmt.Sprint(c.Ports[i].ContainerPort) != number {
-			faults = append(faults, fmt.Sprintf("%s: %s=%s is not the port %s on all addresses of the pod", name, setting, addr, portName))
+		portName := map[bool]string{true: "admin", false: "http"}[e.Name == "ADMIN_ADDR"]
+		at := slices.IndexFunc(c.Ports, func(p port) bool { return p.Name == portName })
+		if at < 0 || e.Value != fmt.Sprintf("%s:%d", host, c.Ports[at].ContainerPort) {
+			faults = append(faults, fmt.Sprintf("%s: %s=%s is not the port %s of the pod", name, e.Name, e.Value, portName))
+		}
+		if known := slices.ContainsFunc(c.Env[:i], func(e envVar) bool { return e.Name == "POD_IP" }); host != "" && !known {
+			faults = append(faults, name+": POD_IP does not stand before ADMIN_ADDR, which needs it")
 		}
 	}
 	return faults
