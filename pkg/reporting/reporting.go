@@ -75,7 +75,7 @@ func kindsOf(err error) []string {
 	var kinds []string
 	for err != nil {
 		kinds = append(kinds, fmt.Sprintf("%T", err))
-		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 { //nolint:errorlint // each level is looked at
+		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
 			err = joined.Unwrap()[0]
 			continue
 		}
