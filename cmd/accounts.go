@@ -11,6 +11,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/account"
 	"github.com/provisioner/provisioner/pkg/apikey"
 	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/httpapi/papyrus"
 	"github.com/provisioner/provisioner/pkg/httpapi/supabaseapi"
 	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
@@ -50,6 +51,9 @@ func (s *services) papyrus() (http.Handler, error) {
 	keys := apikey.New(apikey.Config{
 		Store: s.db, Sealer: sealer, Prefix: s.cfg.APIKeyPrefix, Tiers: tiers(s.cfg.Tiers), Now: time.Now, Feed: s.db, Log: s.log,
 	})
+	for _, b := range keys.Bounds() {
+		b.Register(s.metrics)
+	}
 	s.workers = append(s.workers, worker{"notices of revocations", s.db.Watch}, worker{"uses of keys", keys.Run})
 	tokens := s.powerSyncTokens(powerSyncKeys)
 
@@ -78,9 +82,13 @@ func (s *services) accounts(accessKeys token.Ring) (*account.Service, error) {
 		return nil, err
 	}
 	s.refusals = audit.NewRefusals(s.db, s.log)
+	hasher := s.hasher()
+	for _, b := range []bound.Bound{sessions.Bound(), s.refusals.Bound(), hasher.Bound()} {
+		b.Register(s.metrics)
+	}
 	s.workers = append(s.workers, worker{"audit of refusals", s.refusals.Run})
 	return account.New(account.Config{
-		Store: s.db, Hasher: s.hasher(), Policy: password.NewPolicy(s.cfg.PasswordProfile == config.PasswordNIST),
+		Store: s.db, Hasher: hasher, Policy: password.NewPolicy(s.cfg.PasswordProfile == config.PasswordNIST),
 		Sessions: sessions, Tokens: token.NewAccessIssuer(accessKeys, s.issuer(), s.cfg.Tokens.AccessLifetime, time.Now),
 		Refusals: s.refusals, Outbox: outbox, Plan: s.cfg.Tiers[0].Name, Now: time.Now, Log: s.log,
 	}), nil

@@ -5,7 +5,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -13,7 +12,6 @@ import (
 	"github.com/provisioner/provisioner/config"
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/server"
-	"github.com/provisioner/provisioner/pkg/store"
 )
 
 func newServe() *cobra.Command {
@@ -89,6 +87,7 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 	defer stop()
 	g := server.New(server.Config{
 		Log: log, Metrics: s.metrics, Admin: cfg.Addr.Admin, Ready: s.checks(), DrainDelay: cfg.DrainDelay, Signals: signals,
+		MaxConnections: cfg.Limits.Connections,
 	})
 	defer func() { _ = g.Close() }()
 	for _, f := range s.closers {
@@ -104,7 +103,7 @@ func (p process) serve(ctx context.Context, cfg *config.Config, watched []string
 		g.Add(api)
 	}
 	if s.db != nil {
-		g.Go("purge", s.purge)
+		g.Go("purge", newPurge(s).run)
 	}
 	for _, w := range s.workers {
 		g.Go(w.name, w.run)
@@ -131,35 +130,6 @@ func (s *services) checks() []server.Check {
 		return nil
 	}
 	return []server.Check{{Name: "store", Run: s.db.Ping}}
-}
-
-const (
-	purgeEvery        = time.Minute
-	endedSessionsKept = 30 * 24 * time.Hour
-)
-
-// purge deletes what has expired, from time to time, until ctx ends.
-func (s *services) purge(ctx context.Context) error {
-	metrics := s.measurePurges()
-	ticker := time.NewTicker(purgeEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-ticker.C:
-			_, err := s.db.Purge(ctx, now.UTC(), store.Retention{
-				Events: s.cfg.EventRetention, Sessions: endedSessionsKept, Audit: s.cfg.AuditRetention,
-			})
-			switch {
-			case err == nil:
-				metrics.succeeded.SetToCurrentTime()
-			case ctx.Err() == nil:
-				metrics.failures.Inc()
-				s.log.WarnContext(ctx, "expired rows not purged", "err", err)
-			}
-		}
-	}
 }
 
 // reload reads the keyring and the origins again. Both are checked before either is changed.

@@ -97,6 +97,7 @@ func newServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*se
 func (s *services) openLimiter() error {
 	local := ratelimit.NewMemory(time.Now)
 	s.limiter = local
+	local.Bound().Register(s.metrics)
 	if !s.cfg.RedisURL.IsSet() {
 		return nil
 	}
@@ -148,11 +149,13 @@ func (s *services) receiver(identity *supabase.Client, users provision.Validator
 	if err != nil {
 		return nil, err
 	}
+	guard := replay.NewGuard(s.measureCommits(s.db))
+	guard.Bound().Register(s.metrics)
 	return receiver.New(receiver.Config{
 		Options:  s.options(s.origins),
 		Verifier: signing.NewVerifier(s.keys, s.cfg.ReplayWindow, time.Now),
 		Receiver: provision.NewReceiver(provision.ReceiverConfig{
-			Guard:   replay.NewGuard(s.measureCommits(s.db)),
+			Guard:   guard,
 			Users:   users,
 			Keys:    identity,
 			Intents: idempotency.NewDoer(s.db, sealer, time.Now, idempotency.WithTakeOver(s.takeOvers().Inc)),
@@ -199,7 +202,9 @@ func (s *services) validator(identity *supabase.Client, url, issuer string, netw
 		users = supabase.NewJWKSValidator(url, issuer, network, time.Now)
 	}
 	if c.CacheTTL > 0 {
-		users = supabase.NewCachedValidator(users, c.CacheTTL, time.Now)
+		cached := supabase.NewCachedValidator(users, c.CacheTTL, time.Now)
+		cached.Bound().Register(s.metrics)
+		users = cached
 	}
 	return users
 }

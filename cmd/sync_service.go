@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/httpapi/syncapi"
 	"github.com/provisioner/provisioner/pkg/library"
 	"github.com/provisioner/provisioner/pkg/syncstream"
@@ -53,6 +54,10 @@ func (s *services) countStreams(streams *syncstream.Streams) {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 			func() float64 { return float64(value(streams.Counts())) })
 	}
+	bound.Bound{
+		Service: "papyrus", What: "streams", Limit: s.cfg.Sync.MaxStreams,
+		Used: func() int64 { return streams.Counts().Open }, Shed: func() int64 { return streams.Counts().Refused },
+	}.Register(s.metrics)
 	s.metrics.MustRegister(
 		gauge("provisioner_sync_streams", "Streams that devices hold open.",
 			func(c syncstream.Counts) int64 { return c.Open }),

@@ -18,6 +18,7 @@ func (l *loader) check() {
 	l.checkPowerSync()
 	l.checkKeyIDs()
 	l.checkHashing()
+	l.checkConnections()
 	l.checkMail()
 	l.checkProvider()
 	l.checkBound()
@@ -161,6 +162,13 @@ func (l *loader) checkHashing() {
 	h := l.config.Hashing
 	if h.Budget > 0 && h.Budget < h.Memory {
 		l.warn(Fault{"PASSWORD_MEMORY_BUDGET", "is less than one hash takes", "one at a time is made, in PASSWORD_HASH_MEMORY"})
+	}
+}
+
+// checkConnections warns of streams that leave no connection to anything else.
+func (l *loader) checkConnections() {
+	if l.uses("SYNC_MAX_STREAMS") && !l.config.ExternalPowerSync() && l.config.Sync.MaxStreams >= l.config.Limits.Connections {
+		l.warn(Fault{"MAX_CONNECTIONS", "is no more than SYNC_MAX_STREAMS", "streams could take every connection; set it to some thousands more"})
 	}
 }
 

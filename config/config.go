@@ -139,11 +139,12 @@ type Origins struct {
 	Papyrus      []string
 }
 
-// Limits bound what one client may ask for.
+// Limits bound what clients may ask for.
 type Limits struct {
-	Body int64 // bytes of a request's body
-	Auth Rate  // sign-ups and sign-ins per client network
-	Send Rate  // POST /send per client network
+	Body        int64 // bytes of a request's body
+	Auth        Rate  // sign-ups and sign-ins per client network
+	Send        Rate  // POST /send per client network
+	Connections int64 // of each listener, at once
 }
 
 // Rate is a number of requests in a period. The zero Rate is off.

@@ -275,6 +275,7 @@ func TestWarnings(t *testing.T) {
 		{"id of no PowerSync key", All, map[string]string{"POWERSYNC_JWT_KEY_ID": "k1"}, "POWERSYNC_JWT_KEY_ID has no effect"},
 		{"id of no previous PowerSync key", All, map[string]string{"POWERSYNC_JWT_PREVIOUS_KEY_ID": "k1"}, "POWERSYNC_JWT_PREVIOUS_KEY_ID has no effect"},
 		{"budget of less than a hash", All, map[string]string{"PASSWORD_HASH_MEMORY": "65536", "PASSWORD_MEMORY_BUDGET": "20000"}, "PASSWORD_MEMORY_BUDGET is less than one hash takes"},
+		{"streams that take every connection", All, map[string]string{"MAX_CONNECTIONS": "5000"}, "MAX_CONNECTIONS is no more than SYNC_MAX_STREAMS"},
 		{"receiver under serve all", All, map[string]string{"RECEIVER_WORKER_URL": "https://r"}, "RECEIVER_WORKER_URL is ignored"},
 		{"Supabase under serve all", All, map[string]string{"SUPABASE_URL": "https://s"}, "SUPABASE_URL is ignored"},
 	}

@@ -264,6 +264,11 @@ var clientRows = []setting{
 		set:  into(parseBodyLimit, func(c *Config) *int64 { return &c.Limits.Body }),
 	},
 	{
+		name: "MAX_CONNECTIONS", kind: number, def: "16384", users: everyone,
+		help: "how many connections each listener holds at once; more get 503",
+		set:  into(parseIntWithin(16, 1<<20), func(c *Config) *int64 { return &c.Limits.Connections }),
+	},
+	{
 		name: "RATE_LIMIT_AUTH", kind: rate, def: "100/10m", users: Sender | Papyrus | All,
 		help: "sign-ups and sign-ins per client network, such as 100/10m, or off",
 		set:  into(parseRate, func(c *Config) *Rate { return &c.Limits.Auth }),

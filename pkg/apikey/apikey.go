@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/idempotency"
 	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/seal"
@@ -73,6 +74,14 @@ func New(c Config) *Service {
 	return &Service{
 		store: c.Store, sealer: c.Sealer, prefix: c.Prefix, tiers: c.Tiers, now: c.Now, log: c.Log,
 		known: revocation.NewCache[[sha256.Size]byte](c.Feed, concerns),
+	}
+}
+
+// Bounds are how many keys are remembered, and how many uses wait to be written.
+func (s *Service) Bounds() []bound.Bound {
+	return []bound.Bound{
+		s.known.Bound("cached_keys"),
+		{Service: "papyrus", What: "key_uses", Limit: maxUses, Used: s.uses.len},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 const (
 	writeUsesEvery = 15 * time.Second
 	writeWithin    = 5 * time.Second
+	maxUses        = 100_000 // noted at once: those of more keys show with a later use
 )
 
 // uses collects when keys were used last, so that a verification writes nothing. A process that is killed forgets those of
@@ -24,7 +25,15 @@ func (u *uses) note(keyID string, now time.Time) {
 	if u.last == nil {
 		u.last = make(map[string]time.Time)
 	}
-	u.last[keyID] = now
+	if _, known := u.last[keyID]; known || len(u.last) < maxUses {
+		u.last[keyID] = now
+	}
+}
+
+func (u *uses) len() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return int64(len(u.last))
 }
 
 // take returns what was noted and forgets it.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/provisioner/provisioner/pkg/bound"
 )
 
 const (
@@ -28,6 +30,15 @@ type Refusals struct {
 // NewRefusals returns Refusals that are written to store.
 func NewRefusals(store Store, log *slog.Logger) *Refusals {
 	return &Refusals{store: store, log: log, pending: make(map[Entry]int)}
+}
+
+// Bound is how many refusals are told apart; beyond it they are counted together.
+func (r *Refusals) Bound() bound.Bound {
+	return bound.Bound{Service: "papyrus", What: "audit_refusals", Limit: maxRefusals, Used: func() int64 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return int64(len(r.pending))
+	}}
 }
 
 // Add counts a refusal. The request that it was is not kept: it is one of many.

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/footprint"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
@@ -37,7 +39,9 @@ type Hasher struct {
 	params Params
 	memory *semaphore.Weighted // KiB that hashes in flight may take together
 	budget int64
-	decoy  argon2Hash // stands in for the hash of an account that has none
+	used   atomic.Int64 // of memory
+	shed   atomic.Int64 // hashes that were refused
+	decoy  argon2Hash   // stands in for the hash of an account that has none
 
 	mu   sync.Mutex
 	idle *time.Timer
@@ -51,6 +55,14 @@ func NewHasher(params Params, budget int64) *Hasher {
 	return &Hasher{
 		params: params, budget: budget, memory: semaphore.NewWeighted(budget),
 		decoy: argon2Hash{Params: params, salt: make([]byte, saltLen), key: make([]byte, keyLen)},
+	}
+}
+
+// Bound is the memory of all hashes in flight.
+func (h *Hasher) Bound() bound.Bound {
+	return bound.Bound{
+		Service: "papyrus", What: "password_hash_bytes", Limit: h.budget << 10, Shed: h.shed.Load,
+		Used: func() int64 { return h.used.Load() << 10 },
 	}
 }
 
@@ -126,8 +138,10 @@ func (h *Hasher) acquire(ctx context.Context, cost int64) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := h.memory.Acquire(ctx, cost); err != nil {
+		h.shed.Add(1)
 		return errOverloaded.With(err)
 	}
+	h.used.Add(cost)
 	return nil
 }
 
@@ -135,6 +149,7 @@ func (h *Hasher) acquire(ctx context.Context, cost int64) error {
 // high-water mark of a burst of sign-ins.
 func (h *Hasher) release(cost int64) {
 	h.memory.Release(cost)
+	h.used.Add(-cost)
 
 	h.mu.Lock()
 	defer h.mu.Unlock()

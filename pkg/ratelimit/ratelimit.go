@@ -10,6 +10,8 @@ import (
 
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
+
+	"github.com/provisioner/provisioner/pkg/bound"
 )
 
 // Limit is how many events a key may have in a period; they come back evenly over it. The zero Limit limits nothing.
@@ -61,6 +63,11 @@ func NewMemory(now func() time.Time) *Memory {
 		ExpiryCalculator: otter.ExpiryAccessingFunc(func(e otter.Entry[string, *bucket]) time.Duration { return e.Value.period }),
 	})
 	return &Memory{buckets: buckets, now: now}
+}
+
+// Bound is how many keys are counted: of more, those used last.
+func (m *Memory) Bound() bound.Bound {
+	return bound.Bound{What: "ratelimit_keys", Limit: maxKeys, Used: func() int64 { return int64(m.buckets.EstimatedSize()) }}
 }
 
 // Take implements [Limiter]. It never returns an error.

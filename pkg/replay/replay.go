@@ -9,9 +9,11 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/event"
 )
 
@@ -51,6 +53,7 @@ type Guard struct {
 	mu         sync.Mutex
 	pending    []*admitting
 	committing bool // a goroutine is at work on pending
+	shed       atomic.Int64
 }
 
 type admitting struct {
@@ -62,11 +65,23 @@ type admitting struct {
 // NewGuard returns a Guard over store.
 func NewGuard(store Store) *Guard { return &Guard{store: store} }
 
+// Bound is how many admissions wait for the store.
+func (g *Guard) Bound() bound.Bound {
+	return bound.Bound{Service: "receiver", What: "admissions", Limit: maxPending, Used: g.waiting, Shed: g.shed.Load}
+}
+
+func (g *Guard) waiting() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int64(len(g.pending))
+}
+
 // Admit returns nil once a's nonce and event are durable. It returns ErrReplayed when the nonce was seen before, and the
 // store's error when the store is down: then the request must not pass.
 func (g *Guard) Admit(ctx context.Context, a Admission) error {
 	waiting := &admitting{Admission: a, ctx: ctx, done: make(chan error, 1)}
 	if !g.enqueue(waiting) { //nolint:contextcheck // a commit is shared: no one caller ends it
+		g.shed.Add(1)
 		return apierror.Unavailable(errBacklog)
 	}
 	select {

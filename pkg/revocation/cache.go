@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/provisioner/provisioner/pkg/bound"
 )
 
 // MaxAge is how long something is remembered at most, should notices get lost unnoticed.
@@ -28,6 +30,11 @@ func NewCache[K comparable, V any](feed Feed, concerns func(Notice, V) bool) *Ca
 	})}
 	feed.Subscribe(c.forget)
 	return c
+}
+
+// Bound is how many values are remembered: of more, those used last. What names them in the metrics.
+func (c *Cache[K, V]) Bound(what string) bound.Bound {
+	return bound.Bound{Service: "papyrus", What: what, Limit: maxEntries, Used: func() int64 { return int64(c.values.EstimatedSize()) }}
 }
 
 // Get returns the value of key, from load unless it is remembered. Errors are not remembered.

@@ -19,7 +19,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 )
 
-// Config is what a [Group] is made of. All but Ready, DrainDelay and Signals is required.
+// Config is what a [Group] is made of. All but Ready, DrainDelay, Signals and MaxConnections is required.
 type Config struct {
 	Log        *slog.Logger
 	Metrics    *prometheus.Registry // shown under /metrics; New adds the collectors of Go and of the process
@@ -27,6 +27,8 @@ type Config struct {
 	Ready      []Check              // what /readyz asks
 	DrainDelay time.Duration        // from SIGTERM to closing the listeners; 0 for none
 	Signals    <-chan os.Signal     // from [Signals]; nil for none. Never closed
+
+	MaxConnections int64 // of each listener; those beyond get 503. 0 for any number
 }
 
 // Service is one API with a listener of its own.
@@ -46,6 +48,7 @@ type Group struct {
 	log        *slog.Logger
 	metrics    *prometheus.Registry
 	drainDelay time.Duration
+	maxConns   int64
 	signals    <-chan os.Signal
 	timeouts   timeouts
 	after      func(time.Duration) <-chan time.Time // times the drain delay
@@ -69,6 +72,7 @@ type worker struct {
 type listener struct {
 	Service
 	socket net.Listener
+	crowd  *crowd
 	http   *http.Server
 }
 
@@ -76,7 +80,7 @@ type listener struct {
 func New(c Config) *Group {
 	c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	g := &Group{
-		log: c.Log, metrics: c.Metrics, drainDelay: c.DrainDelay, signals: c.Signals, timeouts: defaultTimeouts,
+		log: c.Log, metrics: c.Metrics, drainDelay: c.DrainDelay, maxConns: c.MaxConnections, signals: c.Signals, timeouts: defaultTimeouts,
 		after: time.After,
 	}
 	g.ready = &readiness{log: c.Log, draining: &g.draining, checks: c.Ready}

@@ -32,6 +32,9 @@ func (g *Group) Listen(ctx context.Context) error {
 		}
 		return errors.Join(errs...)
 	}
+	for _, l := range bound {
+		l.crowd = newCrowd(l.Name, g.maxConns, g.metrics)
+	}
 	g.bound = bound
 	return nil
 }

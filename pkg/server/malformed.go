@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/requestid"
@@ -25,25 +27,43 @@ const expectationFailed = "HTTP/1.1 417 Expectation Failed\r\n"
 type jsonRefusals struct {
 	net.Listener
 	dialect apierror.Dialect
+	crowd   *crowd
 }
 
-// Accept returns the next connection.
+// Accept returns the next connection that there is room for.
 func (l jsonRefusals) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			return c, nil
+		}
+		if l.crowd.enter() {
+			return &refusingConn{TCPConn: tcp, dialect: l.dialect, leave: sync.OnceFunc(l.crowd.leave)}, nil
+		}
+		l.crowd.refuse(tcp, refusal(errCrowded, l.dialect))
 	}
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return c, nil
-	}
-	return &refusingConn{TCPConn: tcp, dialect: l.dialect}, nil
+}
+
+var errCrowded = &apierror.Error{
+	Status: http.StatusServiceUnavailable, Code: apierror.ServiceUnavailable, Message: "too many connections at once, try again",
+	RetryAfter: time.Second,
 }
 
 // refusingConn embeds the concrete type for the methods that net/http looks for: CloseWrite and ReadFrom.
 type refusingConn struct {
 	*net.TCPConn
 	dialect apierror.Dialect
+	leave   func()
+}
+
+// Close closes the connection, which makes room for another.
+func (c *refusingConn) Close() error {
+	defer c.leave()
+	return c.TCPConn.Close()
 }
 
 // Write writes p, or in its place a JSON answer if p is a refusal.
@@ -52,7 +72,7 @@ func (c *refusingConn) Write(p []byte) (int, error) {
 	if status == 0 {
 		return c.TCPConn.Write(p)
 	}
-	if _, err := c.TCPConn.Write(refusal(status, c.dialect)); err != nil {
+	if _, err := c.TCPConn.Write(refusal(malformed(status), c.dialect)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -73,11 +93,20 @@ func refusalStatus(p []byte) int {
 	return 0
 }
 
-// refusal returns a whole answer. Its code and message are the status's name: net/http tells no more.
-func refusal(status int, dialect apierror.Dialect) []byte {
+// malformed returns the error of a status. Its code and message are the status's name: net/http tells no more.
+func malformed(status int) *apierror.Error {
 	name := http.StatusText(status)
 	code := apierror.Code(strings.ToUpper(strings.ReplaceAll(name, " ", "_")))
-	body, _ := json.Marshal(dialect.Body(apierror.New(status, code, strings.ToLower(name))))
-	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n%s: %s\r\n"+
-		"Connection: close\r\n\r\n%s", status, name, len(body), requestid.Header, requestid.Accept(""), body)
+	return apierror.New(status, code, strings.ToLower(name))
+}
+
+// refusal returns a whole answer.
+func refusal(e *apierror.Error, dialect apierror.Dialect) []byte {
+	body, _ := json.Marshal(dialect.Body(e))
+	answer := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n%s: %s\r\n",
+		e.Status, http.StatusText(e.Status), len(body), requestid.Header, requestid.Accept(""))
+	if e.RetryAfter > 0 {
+		answer = fmt.Appendf(answer, "Retry-After: %d\r\n", int(e.RetryAfter.Seconds()))
+	}
+	return fmt.Appendf(answer, "Connection: close\r\n\r\n%s", body)
 }

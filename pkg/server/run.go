@@ -133,7 +133,7 @@ func (g *Group) start(life context.Context) *run {
 }
 
 func (r *run) serve(l *listener) {
-	if err := l.http.Serve(jsonRefusals{l.socket, l.Dialect}); !errors.Is(err, http.ErrServerClosed) {
+	if err := l.http.Serve(jsonRefusals{l.socket, l.Dialect, l.crowd}); !errors.Is(err, http.ErrServerClosed) {
 		r.fail(l.Name, err)
 	}
 }

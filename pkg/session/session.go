@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/audit"
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/revocation"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
@@ -55,6 +56,9 @@ func NewKeeper(c Config) (*Keeper, error) {
 		live: revocation.NewCache[string](c.Feed, concerns),
 	}, nil
 }
+
+// Bound is how many sessions are remembered.
+func (k *Keeper) Bound() bound.Bound { return k.live.Bound("cached_sessions") }
 
 func concerns(n revocation.Notice, s Session) bool {
 	return n.Kind == revocation.Session && n.ID == s.ID || n.Kind == revocation.User && n.ID == s.UserID

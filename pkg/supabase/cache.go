@@ -8,6 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/provision"
 )
 
@@ -34,6 +35,11 @@ func NewCachedValidator(next provision.Validator, ttl time.Duration, now func() 
 		ExpiryCalculator: otter.ExpiryWriting[[sha256.Size]byte, *remembered](ttl),
 	})
 	return &CachedValidator{next: next, known: known, ttl: ttl, now: now}
+}
+
+// Bound is how many JWTs are remembered: of more, those used last.
+func (v *CachedValidator) Bound() bound.Bound {
+	return bound.Bound{Service: "receiver", What: "cached_jwts", Limit: maxCached, Used: func() int64 { return int64(v.known.EstimatedSize()) }}
 }
 
 // Validate implements [provision.Validator].

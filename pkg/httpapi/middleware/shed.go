@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/provisioner/provisioner/pkg/apierror"
+	"github.com/provisioner/provisioner/pkg/bound"
 )
 
 // MaxInFlight is how many requests a service works on at once. Each holds at most a body and a few buffers.
@@ -24,7 +25,8 @@ const StreamPath = "/sync/stream"
 // Shed refuses requests beyond MaxInFlight under way at once with 503 SERVICE_UNAVAILABLE: a late answer helps nobody, and what
 // waits takes memory.
 func Shed(service string, metrics prometheus.Registerer) echo.MiddlewareFunc {
-	var inFlight atomic.Int64
+	var inFlight, shed atomic.Int64
+	bound.Bound{Service: service, What: "requests", Limit: MaxInFlight, Used: inFlight.Load, Shed: shed.Load}.Register(metrics)
 	metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "provisioner_http_requests_in_flight", Help: "Requests under way.", ConstLabels: prometheus.Labels{"service": service},
 	}, func() float64 { return float64(inFlight.Load()) }))
@@ -36,6 +38,7 @@ func Shed(service string, metrics prometheus.Registerer) echo.MiddlewareFunc {
 			}
 			defer inFlight.Add(-1)
 			if inFlight.Add(1) > MaxInFlight && c.Path() != healthPath {
+				shed.Add(1)
 				return &apierror.Error{
 					Status: http.StatusServiceUnavailable, Code: apierror.ServiceUnavailable, Message: "too many requests at once, try again",
 					RetryAfter: time.Second,

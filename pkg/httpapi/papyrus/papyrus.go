@@ -59,6 +59,7 @@ func New(c Config, mount ...func(*echo.Echo)) http.Handler {
 		Config: c, attempts: middleware.NewAttempts(ratelimit.NewAttempts(c.Limiter, c.Auth)),
 		uploadRoom: newUploadRoom(c.UploadMemory), uploadCount: newUploadCounter(c.Options.Metrics),
 	}
+	a.uploadRoom.bound().Register(c.Options.Metrics)
 	e := httpapi.New(c.Options)
 	e.Use(middleware.Origin)
 	httpapi.Read(e, "/health", a.health)

@@ -4,9 +4,12 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/provisioner/provisioner/pkg/bound"
 )
 
 const (
@@ -28,7 +31,11 @@ const (
 type uploadRoom struct {
 	small, large pool
 	users        *userRooms
+	count        *uploadCounts
 }
+
+// uploadCounts are what the metrics tell.
+type uploadCounts struct{ taken, refused atomic.Int64 } // bytes of memory, and uploads
 
 // userRooms are the places of the users that have uploads under way.
 type userRooms struct {
@@ -74,6 +81,14 @@ func newUploadRoom(budget int64) uploadRoom {
 	large := max(budget-small, memoryPerByte*smallUpload)
 	return uploadRoom{
 		pool{semaphore.NewWeighted(small), small}, pool{semaphore.NewWeighted(large), large}, &userRooms{all: make(map[string]*userRoom)},
+		new(uploadCounts),
+	}
+}
+
+// bound is the memory of all uploads under way.
+func (r uploadRoom) bound() bound.Bound {
+	return bound.Bound{
+		Service: "papyrus", What: "upload_bytes", Limit: r.small.size + r.large.size, Used: r.count.taken.Load, Shed: r.count.refused.Load,
 	}
 }
 
@@ -112,13 +127,20 @@ func (p *place) takeUsers(ctx context.Context, userID string) error {
 }
 
 func (p *place) take(ctx context.Context, from pool, length int64) error {
-	return p.acquire(ctx, from.Weighted, min(memoryPerByte*length, from.size))
+	weight := min(memoryPerByte*length, from.size)
+	if err := p.acquire(ctx, from.Weighted, weight); err != nil {
+		return err
+	}
+	p.room.count.taken.Add(weight)
+	p.taken = append(p.taken, func() { p.room.count.taken.Add(-weight) })
+	return nil
 }
 
 func (p *place) acquire(ctx context.Context, from *semaphore.Weighted, weight int64) error {
 	ctx, cancel := context.WithTimeout(ctx, crowdedWait)
 	defer cancel()
 	if err := from.Acquire(ctx, weight); err != nil {
+		p.room.count.refused.Add(1)
 		return errCrowded.With(err)
 	}
 	p.taken = append(p.taken, func() { from.Release(weight) })
