@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/apierror"
 	"github.com/provisioner/provisioner/pkg/bound"
 	"github.com/provisioner/provisioner/pkg/event"
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 // Margin is how long a nonce is kept beyond the end of its replay window.
@@ -127,7 +129,7 @@ func (g *Guard) next() []*admitting {
 
 // commit is not bound to the context of any one caller: the others in the batch still want their answer.
 func (g *Guard) commit(batch []*admitting) {
-	ctx, end := traceCommit(batch)
+	ctx, end := tracing.Shared("commit admissions", callers(batch))
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 
@@ -149,6 +151,16 @@ func (g *Guard) commit(batch []*admitting) {
 			a.done <- ErrReplayed
 		default:
 			a.done <- nil
+		}
+	}
+}
+
+func callers(batch []*admitting) iter.Seq[context.Context] {
+	return func(yield func(context.Context) bool) {
+		for _, a := range batch {
+			if !yield(a.ctx) {
+				return
+			}
 		}
 	}
 }

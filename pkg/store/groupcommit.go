@@ -3,8 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"iter"
 	"slices"
 	"sync"
+
+	"github.com/provisioner/provisioner/pkg/tracing"
 )
 
 // maxGroup bounds how long the first of a group waits for the last.
@@ -97,7 +100,9 @@ func (g *groupCommit) commit(group []*transaction) {
 
 // together reports whether all of the group ran, and then how the commit went.
 func (g *groupCommit) together(group []*transaction) (ran bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), opTimeout)
+	ctx, end := tracing.Shared("commit together", callers(group))
+	defer func() { end(err) }()
+	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
 	err = inTx(ctx, g.write, func(_ context.Context, tx *sql.Tx) error {
 		for _, t := range group {
@@ -109,4 +114,14 @@ func (g *groupCommit) together(group []*transaction) (ran bool, err error) {
 		return nil
 	})
 	return ran, err
+}
+
+func callers(group []*transaction) iter.Seq[context.Context] {
+	return func(yield func(context.Context) bool) {
+		for _, t := range group {
+			if !yield(t.ctx) {
+				return
+			}
+		}
+	}
 }

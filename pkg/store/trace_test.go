@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -104,5 +105,36 @@ func TestSummary(t *testing.T) {
 		if got := summary(statement); got != want {
 			t.Errorf("summary(%q) = %q, want %q", statement, got, want)
 		}
+	}
+}
+
+// TestSharedCommitsAreRecorded holds that the commit of a group shows in the trace of each of its requests.
+func TestSharedCommitsAreRecorded(t *testing.T) {
+	db, err := Open(t.Context(), Config{Engine: SQLite, Path: filepath.Join(t.TempDir(), "p.db"), Traced: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	recorder := tracetest.NewSpanRecorder()
+	tracer := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder)).Tracer("")
+	var group []*transaction
+	for range 2 {
+		ctx, span := tracer.Start(t.Context(), "POST /send")
+		defer span.End()
+		group = append(group, &transaction{ctx: ctx, work: func(context.Context, *sql.Tx) error { return nil }})
+	}
+	g := &groupCommit{write: db.write}
+	if ran, err := g.together(group); !ran || err != nil {
+		t.Fatal(ran, err)
+	}
+	var names []string
+	for _, s := range recorder.Ended() {
+		names = append(names, s.Name())
+	}
+	if diff := cmp.Diff([]string{"BEGIN", "COMMIT", "commit together"}, names); diff != "" {
+		t.Fatalf("spans (-want +got):\n%s", diff)
+	}
+	if shared := recorder.Ended()[2]; len(shared.Links()) != 1 || !shared.Parent().IsValid() {
+		t.Errorf("parent %v, links %v", shared.Parent(), shared.Links())
 	}
 }
