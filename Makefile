@@ -4,8 +4,10 @@ SHELL := /bin/bash
 
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.8.0
+GITLEAKS_VERSION      := v8.30.1
 
 LINT    := .tools/golangci-lint-$(GOLANGCI_LINT_VERSION)
+LEAKS   := .tools/gitleaks-$(GITLEAKS_VERSION)
 MODULES := $(foreach dir,workers supabase oidc browser powersync,test/$(dir)/node_modules/.package-lock.json)
 STEP    := .ci/step
 
@@ -17,18 +19,22 @@ RACED := ./pkg/... ./config/... ./cmd/...
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps ready build fmt lint unit race exact fuzz e2e faults soak test bench bench-compare microbench vuln clean
+.PHONY: help deps ready build fmt lint secure unit race exact fuzz e2e faults soak test bench bench-compare microbench vuln clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## Install what tests need: Debian packages, pinned tools, the Workers runtime, a browser, clients
 	@$(STEP) 'system packages' .ci/deps install
-	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(MODULES)
+	@$(STEP) 'pinned tools' $(MAKE) --no-print-directory $(LINT) $(LEAKS) $(MODULES)
 
 $(LINT):
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	mv .tools/golangci-lint $@
+
+$(LEAKS):
+	GOBIN=$(CURDIR)/.tools go install github.com/zricethezav/gitleaks/v8@$(GITLEAKS_VERSION)
+	mv .tools/gitleaks $@
 
 # workerd's install script only links its program to another place; the others have none.
 $(MODULES): test/%/node_modules/.package-lock.json: test/%/package-lock.json
@@ -38,7 +44,7 @@ $(MODULES): test/%/node_modules/.package-lock.json: test/%/package-lock.json
 # root and CI install what is missing; anybody else is told.
 ready:
 	@if [ "$$(id -u)" = 0 ] || [ -n "$$CI" ]; then $(MAKE) --no-print-directory deps; \
-		else .ci/deps check $(LINT) $(MODULES); fi
+		else .ci/deps check $(LINT) $(LEAKS) $(MODULES); fi
 
 build: ## Build ./provisioner
 	@$(STEP) build env CGO_ENABLED=0 go build -trimpath -o provisioner .
@@ -51,6 +57,10 @@ lint: $(LINT) ## Check style, imports, format, go.mod and the links of the docum
 	@$(STEP) format $(LINT) fmt --diff
 	@$(STEP) go.mod go mod tidy -diff
 	@$(STEP) 'documentation links' .ci/links
+
+secure: $(LEAKS) ## Look for secrets in the history, and for known vulnerabilities where their database can be reached
+	@$(STEP) gitleaks .ci/gitleaks
+	@$(STEP) vuln .ci/vuln $(GOVULNCHECK_VERSION)
 
 unit: ## Run the tests of the packages, quickly (test runs them as race and exact)
 	@$(STEP) unit .ci/gotest -shuffle=on $(RACED)
@@ -74,7 +84,7 @@ fuzz: ## Run every fuzz target for FUZZTIME each (default 10s, in CI 30s)
 	@$(STEP) fuzz .ci/fuzz $(FUZZTIME)
 
 test: ready ## Run all that CI runs
-	@$(STEP) 'make test' $(MAKE) --no-print-directory lint race exact e2e fuzz
+	@$(STEP) 'make test' $(MAKE) --no-print-directory lint secure race exact e2e fuzz
 
 bench: ## Measure the provisioner beside its peers, all in one run, for docs/performance.md
 	@go run ./test/bench -docs docs -ratios test/bench/ratios.json $(BENCH)
@@ -85,9 +95,8 @@ bench-compare: ## Fail if a request costs over 15 % more than committed in test/
 microbench: ## Run the benchmarks
 	@$(STEP) microbench go test -run '^$$' -bench . -benchmem $(RACED)
 
-# Not a part of test: its database, https://vuln.go.dev, is out of reach of some networks. Run it where it can.
-vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev)
-	@$(STEP) vuln go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev, or a mirror: GOVULNDB=…)
+	@$(STEP) vuln .ci/vuln $(GOVULNCHECK_VERSION)
 
 clean: ## Remove what the other targets made
 	rm -rf provisioner coverage.out .tools test/*/node_modules
