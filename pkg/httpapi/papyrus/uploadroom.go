@@ -80,7 +80,9 @@ func newUploadRoom(budget int64) uploadRoom {
 	small := max(budget/shareOfSmall, memoryPerByte*smallUpload)
 	large := max(budget-small, memoryPerByte*smallUpload)
 	return uploadRoom{
-		pool{semaphore.NewWeighted(small), small}, pool{semaphore.NewWeighted(large), large}, &userRooms{all: make(map[string]*userRoom)},
+		pool{semaphore.NewWeighted(small), small},
+		pool{semaphore.NewWeighted(large), large},
+		&userRooms{all: make(map[string]*userRoom)},
 		new(uploadCounts),
 	}
 }
