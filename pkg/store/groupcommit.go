@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -27,6 +29,16 @@ type transaction struct {
 	ctx  context.Context //nolint:containedctx // of the caller, who may give up while waiting
 	work work
 	done chan error // buffered
+}
+
+// run does the work. A panic is an error of it too: it must not end the process, nor leave those waiting who share the transaction.
+func (t *transaction) run(ctx context.Context, tx *sql.Tx) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return t.work(ctx, tx)
 }
 
 // do returns once w is durable, or with why nothing of it is.
@@ -94,7 +106,7 @@ func (g *groupCommit) commit(group []*transaction) {
 		}
 	}
 	for _, t := range group {
-		t.done <- inTx(t.ctx, g.write, t.work)
+		t.done <- inTx(t.ctx, g.write, t.run)
 	}
 }
 
@@ -106,7 +118,7 @@ func (g *groupCommit) together(group []*transaction) (ran bool, err error) {
 	defer cancel()
 	err = inTx(ctx, g.write, func(_ context.Context, tx *sql.Tx) error {
 		for _, t := range group {
-			if err := t.work(t.ctx, tx); err != nil { //nolint:contextcheck // each has its own
+			if err := t.run(t.ctx, tx); err != nil { //nolint:contextcheck // each has its own
 				return err
 			}
 		}

@@ -44,16 +44,20 @@ func inGroup(t *testing.T, play func(g *group)) {
 // insert has a caller insert n, after those before.
 func (g *group) insert(ctx context.Context, n int) {
 	g.t.Helper()
+	g.do(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		err := execIn(ctx, tx, `INSERT INTO numbers VALUES ($1)`, n)
+		if err == nil {
+			g.shared[tx]++
+		}
+		return err
+	})
+}
+
+// do has a caller do w, after those before.
+func (g *group) do(ctx context.Context, w work) {
+	g.t.Helper()
 	done := make(chan error, 1)
-	go func() {
-		done <- g.db.tx(ctx, "insert", func(ctx context.Context, tx *sql.Tx) error {
-			err := execIn(ctx, tx, `INSERT INTO numbers VALUES ($1)`, n)
-			if err == nil {
-				g.shared[tx]++
-			}
-			return err
-		})
-	}()
+	go func() { done <- g.db.tx(ctx, "test", w) }()
 	g.errs = append(g.errs, done)
 	synctest.Wait()
 }
@@ -106,6 +110,19 @@ func TestGroupCommitFailsAlone(t *testing.T) {
 			t.Errorf("errors %v; only the third is to fail", got)
 		}
 		g.wantNumbers(0, 1, 2)
+	})
+}
+
+// TestGroupCommitOutlivesPanics has one of a group panic: it gets an error, and the others do not notice.
+func TestGroupCommitOutlivesPanics(t *testing.T) {
+	inGroup(t, func(g *group) {
+		g.insert(g.t.Context(), 1)
+		g.do(g.t.Context(), func(context.Context, *sql.Tx) error { panic("a bug") })
+		got := g.run()
+		if got[2] == nil || errors.Join(got[:2]...) != nil {
+			t.Errorf("errors %v; only the third is to fail", got)
+		}
+		g.wantNumbers(0, 1)
 	})
 }
 
