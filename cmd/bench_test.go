@@ -59,6 +59,7 @@ func onBothStores(b *testing.B, run func(b *testing.B, h http.Handler)) {
 func call(b *testing.B, h http.Handler, path, bearer, body string) map[string]any {
 	b.Helper()
 	req := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, req)
