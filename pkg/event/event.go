@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"iter"
 	"time"
+
+	"github.com/provisioner/provisioner/pkg/timekey"
 )
 
 // DedupeFor is how long an equal raw body counts as the same event (contract: provisioning, section 3).
@@ -23,8 +25,8 @@ type Event struct {
 	Body       []byte    `json:"-"`        // the raw bytes, a JSON object
 }
 
-// Digest identifies the event by its raw body.
-func (e Event) Digest() [sha256.Size]byte { return sha256.Sum256(e.Body) }
+// Digest identifies the event by its raw body, of which SentAt is a part.
+func (e Event) Digest() [sha256.Size]byte { return timekey.New(e.SentAt, sha256.Sum256(e.Body)) }
 
 // Filter narrows a listing. Zero fields do not narrow.
 type Filter struct {

@@ -48,7 +48,7 @@ type KeyIssuer interface {
 
 // Inbound is a request whose signature was verified.
 type Inbound struct {
-	Nonce        [sha256.Size]byte // its raw signature
+	Nonce        [sha256.Size]byte // the [timekey] of its signature
 	NonceExpires time.Time
 	Body         []byte
 	// IdempotencyKeys are the values of the Idempotency-Key header: none, or the client's one.

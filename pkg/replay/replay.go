@@ -27,7 +27,7 @@ var ErrReplayed = errors.New("nonce was seen before")
 
 // Admission is one verified request.
 type Admission struct {
-	Nonce   [sha256.Size]byte // the raw signature
+	Nonce   [sha256.Size]byte // the timekey of the signature
 	Expires time.Time         // signing time + window + Margin: no verifier accepts the signature after that
 	Event   *event.Event      // what the request asks to be recorded; nil for nothing
 }

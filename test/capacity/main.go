@@ -13,7 +13,7 @@ import (
 func main() {
 	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "capacity:", err)
-		os.Exit(2)
+		os.Exit(2) //nolint:forbidigo // the main of a command
 	}
 }
 

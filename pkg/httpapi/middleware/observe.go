@@ -47,7 +47,7 @@ func (o *observer) record(c echo.Context, start time.Time) {
 	}
 	o.durations.WithLabelValues(method, route, strconv.Itoa(status)).Observe(took.Seconds())
 	o.log.LogAttrs(c.Request().Context(), slog.LevelInfo, "request",
-		slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Float64("took_ms", float64(took.Microseconds())/1000))
+		slog.String("method", method), slog.String("route", route), slog.Int("status", status), slog.Int64("took_us", took.Microseconds()))
 }
 
 // knownMethod bounds the label: a method is any token that the caller likes.

@@ -14,6 +14,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/replay"
 	"github.com/provisioner/provisioner/pkg/signing"
+	"github.com/provisioner/provisioner/pkg/timekey"
 )
 
 // challenged names the scheme of the inbox in a 401 (RFC 9110 §11.6.1).
@@ -80,7 +81,7 @@ func (s signature) verify(ctx context.Context, h signing.Headers, body []byte) (
 		return provision.Inbound{}, provision.ErrInvalidSignature.With(err)
 	}
 	return provision.Inbound{
-		Nonce: verified.Signature, NonceExpires: verified.At.Add(s.verifier.Window() + replay.Margin), Body: body,
+		Nonce: timekey.New(verified.At, verified.Signature), NonceExpires: verified.At.Add(s.verifier.Window() + replay.Margin), Body: body,
 	}, nil
 }
 

@@ -16,7 +16,7 @@ function request()
   count = count + 1
   if kind == "event" then
     return wrk.format("POST", path, headers, string.format(
-      '{"userId":"%s-%08d","action":"reading.progress","sentAt":"2026-03-20T10:15:30.000Z","book":"b-1","page":201}', prefix, count))
+      '{"userId":"%s-%08d","action":"reading.progress","sentAt":"%s","book":"b-1","page":201}', prefix, count, os.date("!%Y-%m-%dT%H:%M:%S.000Z")))
   end
   headers["Idempotency-Key"] = string.format("%s-%08d", prefix, count)
   return wrk.format("POST", path, headers, string.format(
