@@ -15,7 +15,7 @@ const timeLen = 6 // milliseconds, big-endian: to the year 10889
 // keys are of equal times and hashes.
 func New(at time.Time, hash [sha256.Size]byte) [sha256.Size]byte {
 	var milliseconds [8]byte
-	binary.BigEndian.PutUint64(milliseconds[:], uint64(at.UnixMilli())) //nolint:gosec // G115: a time before 1970 only has another place
+	binary.BigEndian.PutUint64(milliseconds[:], uint64(at.UnixMilli())) // a time before 1970 only has another place
 	var key [sha256.Size]byte
 	copy(key[:timeLen], milliseconds[8-timeLen:])
 	copy(key[timeLen:], hash[:])
