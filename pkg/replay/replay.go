@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,6 +62,8 @@ type admitting struct {
 	ctx  context.Context //nolint:containedctx // of the caller, who may give up while waiting
 	done chan error      // buffered: the committer never waits for a caller that gave up
 }
+
+func (a *admitting) context() context.Context { return a.ctx }
 
 // NewGuard returns a Guard over store.
 func NewGuard(store Store) *Guard { return &Guard{store: store} }
@@ -129,7 +130,7 @@ func (g *Guard) next() []*admitting {
 
 // commit is not bound to the context of any one caller: the others in the batch still want their answer.
 func (g *Guard) commit(batch []*admitting) {
-	ctx, end := tracing.Shared("commit admissions", callers(batch))
+	ctx, end := tracing.Shared("commit admissions", batch, (*admitting).context)
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 
@@ -151,16 +152,6 @@ func (g *Guard) commit(batch []*admitting) {
 			a.done <- ErrReplayed
 		default:
 			a.done <- nil
-		}
-	}
-}
-
-func callers(batch []*admitting) iter.Seq[context.Context] {
-	return func(yield func(context.Context) bool) {
-		for _, a := range batch {
-			if !yield(a.ctx) {
-				return
-			}
 		}
 	}
 }

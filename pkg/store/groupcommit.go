@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"iter"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -30,6 +29,8 @@ type transaction struct {
 	work work
 	done chan error // buffered
 }
+
+func (t *transaction) context() context.Context { return t.ctx }
 
 // run does the work. A panic is an error of it too: it must not end the process, nor leave those waiting who share the transaction.
 func (t *transaction) run(ctx context.Context, tx *sql.Tx) (err error) {
@@ -112,7 +113,7 @@ func (g *groupCommit) commit(group []*transaction) {
 
 // together reports whether all of the group ran, and then how the commit went.
 func (g *groupCommit) together(group []*transaction) (ran bool, err error) {
-	ctx, end := tracing.Shared("commit together", callers(group))
+	ctx, end := tracing.Shared("commit together", group, (*transaction).context)
 	defer func() { end(err) }()
 	ctx, cancel := context.WithTimeout(ctx, opTimeout)
 	defer cancel()
@@ -126,14 +127,4 @@ func (g *groupCommit) together(group []*transaction) (ran bool, err error) {
 		return nil
 	})
 	return ran, err
-}
-
-func callers(group []*transaction) iter.Seq[context.Context] {
-	return func(yield func(context.Context) bool) {
-		for _, t := range group {
-			if !yield(t.ctx) {
-				return
-			}
-		}
-	}
 }

@@ -2,26 +2,23 @@ package tracing
 
 import (
 	"context"
-	"iter"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Shared begins the span of work that is done once for several requests: a part of the first of them that is recorded, linked with the
-// others that are. The context has what that request knows, but outlives it; whoever does the work calls end with its error. Where no
+// Shared begins the span of work that is done once for several requests, of which each has a context: a part of the first of them that is
+// recorded, linked with the others that are. The context returned has what that request knows, but outlives it; whoever does the work calls end with its error. Where no
 // request is recorded nothing is, and end does nothing.
-func Shared(name string, requests iter.Seq[context.Context]) (ctx context.Context, end func(error)) {
+func Shared[R any](name string, requests []R, of func(R) context.Context) (ctx context.Context, end func(error)) {
 	var first context.Context
 	var others []trace.Span
-	n := 0
-	for request := range requests {
-		n++
-		switch span := trace.SpanFromContext(request); {
+	for _, request := range requests {
+		switch span := trace.SpanFromContext(of(request)); {
 		case !span.IsRecording():
 		case first == nil:
-			first = context.WithoutCancel(request)
+			first = context.WithoutCancel(of(request))
 		default:
 			others = append(others, span)
 		}
@@ -31,7 +28,7 @@ func Shared(name string, requests iter.Seq[context.Context]) (ctx context.Contex
 	}
 
 	tracer := trace.SpanFromContext(first).TracerProvider().Tracer(Scope)
-	ctx, span := tracer.Start(first, name, trace.WithAttributes(attribute.Int("provisioner.shared_by", n)))
+	ctx, span := tracer.Start(first, name, trace.WithAttributes(attribute.Int("provisioner.shared_by", len(requests))))
 	for _, other := range others {
 		other.AddLink(trace.Link{SpanContext: span.SpanContext()})
 		span.AddLink(trace.Link{SpanContext: other.SpanContext()})
