@@ -1,4 +1,5 @@
-# The image of provisioner: one static binary, its CA certificates and nothing else. docs/docker.md says how to build and run it.
+# The image of provisioner: one static binary, CA certificates, what it is made of and its licences. docs/docker.md says how to build and
+# run it.
 #
 # The base images are pinned by tag; where builds must not follow a tag that moves, give them by digest:
 #   --build-arg GO_IMAGE=docker.io/library/golang@sha256:… --build-arg BASE_IMAGE=gcr.io/distroless/static-debian12@sha256:…
@@ -17,7 +18,8 @@ ARG VERSION=0.1.0
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
       -ldflags "-s -w -buildid= -X github.com/provisioner/provisioner/cmd.release=$VERSION" -o /out/root/usr/bin/provisioner . && \
-    mkdir -p /out/root/usr/share/sbom /out/volumes/data && chmod 0700 /out/volumes/data && \
+    mkdir -p /out/root/usr/share/sbom /out/root/usr/share/doc/provisioner /out/volumes/data && chmod 0700 /out/volumes/data && \
+    cp LICENSE THIRD_PARTY_LICENSES /out/root/usr/share/doc/provisioner && chmod 0644 /out/root/usr/share/doc/provisioner/* && \
     CGO_ENABLED=0 go run -trimpath ./cmd/sbom -version "$VERSION" /out/root/usr/bin/provisioner >/out/root/usr/share/sbom/provisioner.cdx.json
 
 FROM ${BASE_IMAGE}

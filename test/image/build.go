@@ -72,7 +72,7 @@ func (s *Store) layOut() {
 	s.write(".dockerignore", "*\n!go\n!base\n")
 	s.write("go/tmp/.keep", "")
 	s.copyFile("/bin/busybox", "go/bin/busybox")
-	for _, applet := range []string{"sh", "mkdir", "chmod"} {
+	for _, applet := range []string{"sh", "mkdir", "cp", "chmod"} {
 		s.link("busybox", "go/bin/"+applet)
 	}
 	s.write("go/etc/passwd", passwords)

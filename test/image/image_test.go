@@ -187,7 +187,8 @@ func eachFile(t *testing.T, archived []byte, visit func(*tar.Header, []byte)) {
 	}
 }
 
-// checkFiles wants the files of the base, and four entries of ours. The binary is root's: the process cannot change it.
+// checkFiles wants the files of the base and ours alone, with the licences as they are in the tree: they come with each copy of the program.
+// The binary is root's: the process cannot change it.
 func checkFiles(t *testing.T, saved archive) {
 	t.Helper()
 	ours := map[string]string{}
@@ -201,10 +202,18 @@ func checkFiles(t *testing.T, saved archive) {
 	want := map[string]string{
 		"usr": "0:0 0755", "usr/bin": "0:0 0755", "usr/bin/provisioner": "0:0 0755",
 		"usr/share": "0:0 0755", "usr/share/sbom": "0:0 0755", "usr/share/sbom/provisioner.cdx.json": "0:0 0644",
+		"usr/share/doc": "0:0 0755", "usr/share/doc/provisioner": "0:0 0755",
+		"usr/share/doc/provisioner/LICENSE": "0:0 0644", "usr/share/doc/provisioner/THIRD_PARTY_LICENSES": "0:0 0644",
 		"data": "65532:65532 0700",
 	}
 	if diff := cmp.Diff(want, ours); diff != "" {
 		t.Errorf("the files (-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil || !bytes.Equal(saved.files["usr/share/doc/provisioner/"+name], text) {
+			t.Errorf("%s in the image is another one (%v)", name, err)
+		}
 	}
 }
 
