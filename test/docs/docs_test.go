@@ -36,6 +36,7 @@ var pages = []struct {
 	{"docs/adopting-papyrus.md", false},
 	{"docs/separate-services.md", false},
 	{"docs/doctor.md", false},
+	{"docs/capacity.md", false},
 }
 
 // TestCommandsOfThePages runs the sh blocks of each page, in their order, in one shell that stops at the first failure, in a
