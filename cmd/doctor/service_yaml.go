@@ -62,7 +62,7 @@ func (o oneOrMore) texts(lookup func(string) (string, bool)) (texts []string, kn
 // serviceSettings compares the service's own settings with those here.
 func serviceSettings(ctx context.Context, in *Installation) []Finding {
 	path := in.PowerSyncService
-	if path == "" || !in.serves(config.Papyrus) {
+	if path == "" || !in.serves(config.Papyrus) || in.Config.PublicBaseURL == nil { // the last is a fault of config
 		return nil
 	}
 	var s serviceYAML

@@ -49,6 +49,7 @@ func TestServiceYAML(t *testing.T) {
 			[]string{"error: DIR/sync-config.yaml has no stream user_books"},
 		},
 		{"no YAML", "service.yaml", "client_auth:", "client_auth: [", settings{"PS_JWKS_URI": jwks}, []string{"error: DIR/service.yaml is not YAML as the service reads it"}},
+		{"an address of papyrus that is wrong", "service.yaml", "", "", settings{"PUBLIC_BASE_URL": "::wrong", "PS_JWKS_URI": jwks}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
