@@ -92,7 +92,7 @@ bench: ## Measure the provisioner beside its peers, all in one run, for docs/per
 bench-compare: ## Fail if a request costs over 15 % more than committed in test/bench/ratios.json
 	@go run ./test/bench -peers two-processes,one-process,bare,provision,bare-provision -rounds 5 -compare test/bench/ratios.json $(BENCH)
 
-microbench: ## Run the benchmarks
+microbench: ## Run the Go benchmarks of the packages
 	@$(STEP) microbench go test -run '^$$' -bench . -benchmem $(RACED)
 
 vuln: ## Look for known vulnerabilities (needs https://vuln.go.dev, or a mirror: GOVULNDB=…)
