@@ -128,7 +128,9 @@ func (s *services) outbox() (account.Outbox, error) {
 		return nil, fmt.Errorf("SMTP_HOST and those beside it: %w", err)
 	}
 	composer := account.NewComposer(s.db, s.cfg.AppURL.String(), time.Now)
-	outbox := mail.NewOutbox(mail.OutboxConfig{Store: s.db, Composer: composer, Transport: transport, Now: time.Now, Log: s.log})
+	outbox := mail.NewOutbox(mail.OutboxConfig{
+		Store: s.db, Composer: composer, Transport: transport, Now: time.Now, Log: s.log, Metrics: s.metrics,
+	})
 	s.workers = append(s.workers, worker{"mail", outbox.Run})
 	return outbox, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -40,6 +41,7 @@ type Outbox struct {
 	transport Transport
 	now       func() time.Time
 	log       *slog.Logger
+	attempts  *prometheus.CounterVec
 	wake      chan struct{} // of capacity one
 	storeDown atomic.Bool   // and logged
 }
@@ -51,12 +53,29 @@ type OutboxConfig struct {
 	Transport Transport
 	Now       func() time.Time
 	Log       *slog.Logger
+	Metrics   prometheus.Registerer
 }
+
+// Outcomes of attempts, as the metrics name them. Mail without a recipient is in none: they do not tell who has an account.
+const (
+	sent     = "sent"
+	deferred = "deferred" // to be tried again
+	refused  = "refused"  // by the mail server, for good
+	expired  = "expired"  // given up
+)
 
 // NewOutbox returns an Outbox that sends nothing until it is run.
 func NewOutbox(c OutboxConfig) *Outbox {
+	attempts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "provisioner_mail_attempts_total", Help: "Attempts to send a mail, by outcome: sent, deferred, refused or expired.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{sent, deferred, refused, expired} {
+		attempts.WithLabelValues(outcome)
+	}
+	c.Metrics.MustRegister(attempts)
 	return &Outbox{
-		store: c.Store, composer: c.Composer, transport: c.Transport, now: c.Now, log: c.Log, wake: make(chan struct{}, 1),
+		store: c.Store, composer: c.Composer, transport: c.Transport, now: c.Now, log: c.Log, attempts: attempts,
+		wake: make(chan struct{}, 1),
 	}
 }
 
@@ -120,6 +139,7 @@ func (o *Outbox) process(ctx context.Context, j Job) {
 	defer cancel()
 	log := o.log.With("job", j.ID, "kind", j.Kind, "attempts", j.Attempts)
 	if o.now().Sub(j.CreatedAt) > maxAge {
+		o.attempts.WithLabelValues(expired).Inc()
 		log.ErrorContext(ctx, "mail given up", "age", o.now().Sub(j.CreatedAt))
 		o.drop(ctx, j)
 		return
@@ -127,12 +147,15 @@ func (o *Outbox) process(ctx context.Context, j Job) {
 
 	switch err := o.attempt(ctx, j); {
 	case err == nil:
+		o.attempts.WithLabelValues(sent).Inc()
 		log.DebugContext(ctx, "mail sent")
 	case errors.Is(err, ErrNoRecipient): // no line: the log does not tell who has an account
 	case errors.Is(err, ErrRefused):
+		o.attempts.WithLabelValues(refused).Inc()
 		log.WarnContext(ctx, "mail not sent", "err", err)
 	default:
 		pause := pauseAfter(j.Attempts)
+		o.attempts.WithLabelValues(deferred).Inc()
 		log.WarnContext(ctx, "mail not sent yet", "err", err, "again_in", pause)
 		o.noteStore(ctx, "retry mail", o.store.RetryMail(ctx, j.ID, o.now().UTC().Add(pause)))
 		return

@@ -63,6 +63,10 @@ func TestBackoff(t *testing.T) {
 		if len(r.store.all()) != 0 || strings.Count(r.log.String(), "mail given up") != 1 {
 			t.Errorf("%d jobs are left; log:\n%s", len(r.store.all()), r.log)
 		}
+		counted := map[string]int{"sent": 0, "deferred": len(want), "refused": 0, "expired": 1}
+		if diff := cmp.Diff(counted, r.attempts(t)); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
 	})
 }
 
@@ -88,9 +92,10 @@ func TestDropped(t *testing.T) {
 		name          string
 		compose, send error
 		logged        bool
+		refused       int
 	}{
-		{"nobody to write to", mail.ErrNoRecipient, nil, false},
-		{"refused for good", nil, fmt.Errorf("%w: 550", mail.ErrRefused), true},
+		{"nobody to write to", mail.ErrNoRecipient, nil, false, 0},
+		{"refused for good", nil, fmt.Errorf("%w: 550", mail.ErrRefused), true, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -107,6 +112,10 @@ func TestDropped(t *testing.T) {
 				}
 				if logged := r.log.String() != ""; logged != tt.logged || strings.Contains(r.log.String(), reader) {
 					t.Errorf("log: %s", r.log)
+				}
+				counted := map[string]int{"sent": 0, "deferred": 0, "refused": tt.refused, "expired": 0}
+				if diff := cmp.Diff(counted, r.attempts(t)); diff != "" {
+					t.Errorf("attempts (-want +got):\n%s", diff)
 				}
 			})
 		})

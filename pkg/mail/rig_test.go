@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/provisioner/provisioner/pkg/mail"
 	"github.com/provisioner/provisioner/pkg/secret"
 )
@@ -22,6 +24,7 @@ type rig struct {
 	send    func(context.Context, mail.Message) error
 	now     func() time.Time
 	log     *lines
+	metrics *prometheus.Registry // of the last replica
 
 	mu   sync.Mutex
 	sent []string // to whom
@@ -42,9 +45,24 @@ func newRig(t *testing.T) *rig {
 
 // outbox returns the outbox of one more replica.
 func (r *rig) outbox() *mail.Outbox {
+	r.metrics = prometheus.NewRegistry()
 	return mail.NewOutbox(mail.OutboxConfig{
-		Store: r.store, Composer: r, Transport: r, Now: r.now, Log: slog.New(slog.NewTextHandler(r.log, nil)),
+		Store: r.store, Composer: r, Transport: r, Now: r.now, Log: slog.New(slog.NewTextHandler(r.log, nil)), Metrics: r.metrics,
 	})
+}
+
+// attempts returns how many attempts of the last replica came to each outcome.
+func (r *rig) attempts(t *testing.T) map[string]int {
+	t.Helper()
+	families, err := r.metrics.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatal(len(families), err)
+	}
+	outcomes := map[string]int{}
+	for _, m := range families[0].GetMetric() {
+		outcomes[m.GetLabel()[0].GetValue()] = int(m.GetCounter().GetValue())
+	}
+	return outcomes
 }
 
 // pass lets time pass in a synctest bubble, and all happen that then happens.
