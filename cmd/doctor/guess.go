@@ -16,7 +16,7 @@ const (
 // Words that no random text holds.
 var (
 	// blanks are left to be filled in, in secrets of any origin.
-	blanks = []string{"changeme", "change-me", "change_me", "change me", "changeit", "placeholder", "replace-", "replace_", "your-", "your_", "xxxxx", "…", "<", "todo"}
+	blanks = []string{"changeme", "change-me", "change_me", "change me", "changeit", "placeholder", "replace-", "replace_", "your-", "your_", "xxxxxxxx", "…", "<"}
 	// vague says what a key of one's own is rather than being one.
 	vague = append([]string{"secret", "password", "passwort", "example", "sample", "insecure", "default", "provisioner", "supabase", "powersync", "qwerty", "letmein"}, blanks...)
 )
