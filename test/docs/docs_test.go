@@ -163,7 +163,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-const pageTimeout = 2 * time.Minute
+const pageTimeout = 5 * time.Minute // a build on a busy machine included
 
 // script runs text and fails the test unless every command of it succeeds.
 func (s *shell) script(t *testing.T, text string) {
