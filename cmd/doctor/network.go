@@ -113,8 +113,9 @@ func plainServers(c *config.Config) []Finding {
 	if c.RedisURL.IsSet() && strings.HasPrefix(c.RedisURL.Reveal(), "redis://") && leaves(c.RedisURL) {
 		found = append(found, warning("REDIS_URL", "is without TLS, outside this host and cluster", "use rediss://"))
 	}
-	if c.SMTP.Host != "" && c.SMTP.TLS == "none" && !config.IsLoopback(c.SMTP.Host) {
-		found = append(found, failure("SMTP_TLS", "is none for a mail server that is not on this machine: links that reset passwords can be read on their way",
+	mail := &url.URL{Host: net.JoinHostPort(c.SMTP.Host, "")}
+	if c.SMTP.Host != "" && c.SMTP.TLS == "none" && !config.StaysInside(mail) {
+		found = append(found, failure("SMTP_TLS", "is none for a mail server outside this host and cluster: links that reset passwords can be read on their way",
 			"use starttls or tls"))
 	}
 	return found

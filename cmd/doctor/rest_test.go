@@ -113,8 +113,11 @@ func TestAtRest(t *testing.T) {
 		{"Postgres elsewhere with TLS", papyrus, onPostgres(settings{"DATABASE_URL": "postgres://app@db.example.com/app?sslmode=verify-full"}), nil},
 		{"Redis elsewhere without TLS", papyrus, settings{"REDIS_URL": "redis://cache.example.com:6379"}, []string{"warning: REDIS_URL is without TLS"}},
 		{"Redis elsewhere with TLS", papyrus, settings{"REDIS_URL": "rediss://cache.example.com:6379"}, nil},
-		{"mail without TLS", papyrus, mail(settings{"SMTP_TLS": "none"}), []string{"error: SMTP_TLS is none for a mail server that is not on this machine"}},
+		{"mail without TLS", papyrus, mail(settings{"SMTP_TLS": "none"}), []string{"error: SMTP_TLS is none for a mail server outside this host and cluster"}},
 		{"mail on this machine", papyrus, mail(settings{"SMTP_TLS": "none", "SMTP_HOST": "127.0.0.1"}), nil},
+		{"mail on this machine by IPv6", papyrus, mail(settings{"SMTP_TLS": "none", "SMTP_HOST": "::1"}), nil},
+		{"mail in this cluster", papyrus, mail(settings{"SMTP_TLS": "none", "SMTP_HOST": "mail"}), nil},
+		{"mail on another machine by IPv6", papyrus, mail(settings{"SMTP_TLS": "none", "SMTP_HOST": "2001:db8::1"}), []string{"error: SMTP_TLS is none for a mail server outside this host and cluster"}},
 
 		{"everybody is a proxy", papyrus, settings{"TRUSTED_PROXIES": "0.0.0.0/0"}, []string{"error: TRUSTED_PROXIES believes everybody (0.0.0.0/0)"}},
 		{"a network of proxies", papyrus, settings{"TRUSTED_PROXIES": "10.0.0.0/8"}, nil},
