@@ -85,7 +85,7 @@ func buildElsewhere(t *testing.T) []byte {
 	binary := filepath.Join(t.TempDir(), "provisioner")
 	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X github.com/provisioner/provisioner/cmd.release="+image.Version, "-o", binary, root)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}

@@ -57,11 +57,11 @@ func TestLicences(t *testing.T) {
 
 var rule = strings.Repeat("=", 80)
 
-// modules returns the paths and directories of the modules that the program is built of, but itself, sorted.
+// modules returns the paths and directories of the modules that the program is built of, but itself, sorted; last Go's own.
 func modules(t *testing.T) []string {
 	t.Helper()
 	list := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}", ".")
-	list.Dir = "../.."
+	list.Dir, list.Env = "../..", append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux") // as the image has it
 	out, err := list.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,17 @@ func modules(t *testing.T) []string {
 	if len(found) < 20 {
 		t.Fatalf("%d modules", len(found))
 	}
-	return found
+	return append(found, "std "+goroot(t))
+}
+
+// goroot returns the directory of Go, whose library is linked into every program.
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // licenceFiles returns the licence, and the notice where there is one, at the root of a module.
