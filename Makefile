@@ -17,6 +17,9 @@ FUZZTIME ?= $(if $(CI),30s,10s)
 # Packages whose tests run under the race detector; test/ runs without, because it measures and starts other programs.
 RACED := ./pkg/... ./config/... ./cmd/...
 
+# Packages whose tests want the machine for themselves: they look at times and memory, or take all there is.
+ALONE := ./test/e2e ./test/faults ./test/bench/...
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help deps ready build fmt lint secure unit race exact fuzz e2e faults soak test bench bench-compare microbench vuln clean
@@ -72,7 +75,8 @@ exact: ## Run the packages whose files tagged !race count allocations or time
 	@$(STEP) exact .ci/exact
 
 e2e: ## Run the end-to-end tests against real servers
-	@$(STEP) e2e .ci/gotest -shuffle=on ./test/...
+	@$(STEP) e2e .ci/gotest -shuffle=on $$(go list ./test/... | grep -vxFf <(go list $(ALONE)))
+	@$(STEP) 'e2e, alone' .ci/gotest -p 1 -shuffle=on $(ALONE)
 
 faults: ## Break everything around the services, with 100,000 requests through rolling restarts
 	@$(STEP) faults env FAULTS=full go test ./test/faults -v -count=1 -timeout 1h
