@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/provisioner/provisioner/config"
@@ -109,7 +110,7 @@ func checkParts(cfg *config.Config) error {
 	if cfg.Service != config.Papyrus && cfg.Service != config.All {
 		return nil
 	}
-	s := &services{cfg: cfg, log: slog.New(slog.DiscardHandler)}
+	s := &services{cfg: cfg, log: slog.New(slog.DiscardHandler), metrics: prometheus.NewRegistry()}
 	_, mailFault := s.outbox()
 	_, providerFault := s.providerFlow()
 	return errors.Join(mailFault, providerFault)
