@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"go.yaml.in/yaml/v3"
 
@@ -84,7 +85,7 @@ func (s *serviceYAML) judgeAudience(in *Installation, path string) []Finding {
 	if slices.Contains(texts, audience) || !known {
 		return nil
 	}
-	return []Finding{failure(path, "does not accept the audience "+audience+" of POWERSYNC_JWT_AUDIENCE: every token is refused (PSYNC_S2105)",
+	return []Finding{failure(path, "does not accept the audience "+strconv.Quote(audience)+" of POWERSYNC_JWT_AUDIENCE: every token is refused (PSYNC_S2105)",
 		"client_auth: audience: ["+audience+"]")}
 }
 

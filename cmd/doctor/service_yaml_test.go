@@ -23,7 +23,7 @@ func TestServiceYAML(t *testing.T) {
 		{
 			"another audience", "service.yaml", "audience: [powersync]", "audience: [other, another]",
 			settings{"PS_JWKS_URI": jwks},
-			[]string{"error: DIR/service.yaml does not accept the audience powersync of POWERSYNC_JWT_AUDIENCE"},
+			[]string{`error: DIR/service.yaml does not accept the audience "powersync" of POWERSYNC_JWT_AUDIENCE`},
 		},
 		{
 			"other keys", "service.yaml", "", "",
