@@ -21,7 +21,7 @@ import (
 
 const (
 	maxTries      = 5
-	firstBackoff  = 40 * time.Millisecond
+	firstBackoff  = 50 * time.Millisecond // so that the last try comes after breakerDelay, whatever the jitter
 	longestWait   = 600 * time.Millisecond
 	backoffJitter = 0.25
 
