@@ -29,9 +29,9 @@ var typical = Load{
 
 // measured are the figures of docs/capacity.md, which says how they were measured, on processors of 2.5 GHz.
 var measured = Costs{
-	Event: 250, Key: 1500, SignIn: 44_000, Refresh: 3_500, Upload: 1_000,
-	PostgresEvent: 60, PostgresKey: 1_000, PostgresRefresh: 400, PostgresUpload: 1_000,
-	Stream: 42e3, EventBytes: 450, UserBytes: 20e3,
+	Event: 320, Key: 2_000, SignIn: 41_000, Refresh: 2_300, Upload: 1_200,
+	PostgresEvent: 230, PostgresKey: 8_400, PostgresRefresh: 250, PostgresUpload: 2_300,
+	Stream: 42e3, EventBytes: 740, UserBytes: 20e3,
 }
 
 // ordinary are replicas of two processors, and a Postgres of the larger ones that providers rent out.
