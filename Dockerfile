@@ -19,7 +19,7 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
       -ldflags "-s -w -buildid= -X github.com/provisioner/provisioner/cmd.release=$VERSION" -o /out/root/usr/bin/provisioner . && \
     mkdir -p /out/root/usr/share/sbom /out/root/usr/share/doc/provisioner /out/volumes/data && chmod 0700 /out/volumes/data && \
-    cp LICENSE THIRD_PARTY_LICENSES /out/root/usr/share/doc/provisioner && chmod 0644 /out/root/usr/share/doc/provisioner/* && \
+    cp LICENSE docs/THIRD_PARTY_LICENSES /out/root/usr/share/doc/provisioner && chmod 0644 /out/root/usr/share/doc/provisioner/* && \
     CGO_ENABLED=0 go run -trimpath ./cmd/sbom -version "$VERSION" /out/root/usr/bin/provisioner >/out/root/usr/share/sbom/provisioner.cdx.json
 
 FROM ${BASE_IMAGE}

@@ -209,10 +209,10 @@ func checkFiles(t *testing.T, saved archive) {
 	if diff := cmp.Diff(want, ours); diff != "" {
 		t.Errorf("the files (-want +got):\n%s", diff)
 	}
-	for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES"} {
-		text, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil || !bytes.Equal(saved.files["usr/share/doc/provisioner/"+name], text) {
-			t.Errorf("%s in the image is another one (%v)", name, err)
+	for _, path := range []string{"LICENSE", "docs/THIRD_PARTY_LICENSES"} {
+		text, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil || !bytes.Equal(saved.files["usr/share/doc/provisioner/"+filepath.Base(path)], text) {
+			t.Errorf("%s in the image is another one (%v)", path, err)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/licensecheck"
 )
 
-var update = flag.Bool("update", false, "write THIRD_PARTY_LICENSES")
+var update = flag.Bool("update", false, "write docs/THIRD_PARTY_LICENSES")
 
 // allowed are the licences that go with ours: they ask for their text to come along, or for the source of changed files (MPL).
 var allowed = []string{"MIT", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "ISC", "MPL-2.0"}
@@ -24,7 +24,7 @@ const certain = 70
 // TestLicences reads the licence of every module that is linked into the program, holds it to those allowed, and the collection of their
 // texts to what is linked: MIT and BSD want them to come with each copy.
 func TestLicences(t *testing.T) {
-	const file = "../../THIRD_PARTY_LICENSES"
+	const file = "../../docs/THIRD_PARTY_LICENSES"
 	var b strings.Builder
 	b.WriteString("The programs that are linked into provisioner, and their licences. Written by go test ./test/secure -update.\n")
 	for _, module := range modules(t) {
@@ -51,7 +51,7 @@ func TestLicences(t *testing.T) {
 		}
 	}
 	if committed, err := os.ReadFile(file); err != nil || string(committed) != b.String() {
-		t.Errorf("THIRD_PARTY_LICENSES is out of date (run go test ./test/secure -run Licences -update) %v", err)
+		t.Errorf("docs/THIRD_PARTY_LICENSES is out of date (run go test ./test/secure -run Licences -update) %v", err)
 	}
 }
 
