@@ -14,18 +14,19 @@ import (
 var ErrNotObject = errors.New("not one JSON object")
 
 // UnmarshalObject decodes data into the struct v points to. Members that v does not name are ignored. It returns
-// ErrNotObject when data breaks the rules of the package, and another error when a member has a type that v cannot hold; v may
-// then hold a part of it.
-func UnmarshalObject(data []byte, v any) error {
+// ErrNotObject when data breaks the rules of the package, and another error when a member has a type that v cannot hold; v is then
+// empty.
+func UnmarshalObject[T any](data []byte, v *T) error {
 	value := jsontext.Value(data)
 	if value.Kind() != jsontext.KindBeginObject {
 		return ErrNotObject
 	}
 	err := json.Unmarshal(data, v) // by the same rules
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case !value.IsValid():
+	}
+	*v = *new(T)
+	if !value.IsValid() {
 		return ErrNotObject
 	}
 	return fmt.Errorf("decode: %w", err)

@@ -46,7 +46,7 @@ func TestUnmarshalObject(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got person
 			err := strictjson.UnmarshalObject([]byte(tt.data), &got)
-			if !errors.Is(err, tt.err) || err == nil && got.Name != tt.want {
+			if !errors.Is(err, tt.err) || got.Name != tt.want {
 				t.Errorf("UnmarshalObject() = %+v, %v; want %+v, %v", got.Name, err, tt.want, tt.err)
 			}
 		})

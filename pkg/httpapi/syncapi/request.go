@@ -92,7 +92,7 @@ func decodeCheckpoint(c echo.Context) (client string, id int64, err error) {
 	return in.ClientID, id, checkClient(in.ClientID)
 }
 
-func decode(c echo.Context, into any) error {
+func decode[T any](c echo.Context, into *T) error {
 	body, err := httpapi.ReadBody(c, bodyLimit)
 	if err != nil {
 		return err
