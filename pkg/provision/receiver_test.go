@@ -226,3 +226,24 @@ func TestForwardKeepsTheCircuitForThoseWhoStay(t *testing.T) {
 		}
 	})
 }
+
+// TestForwardOutlastsTheCircuit has requests begin as the circuit opens, and the receiver come back: none fails by the chance of its waits.
+func TestForwardOutlastsTheCircuit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 300 {
+			tries := 0
+			s := newSender(t, func(*http.Request) (*http.Response, error) {
+				if tries++; tries <= 20 {
+					return nil, errors.New("connection refused")
+				}
+				return reply(http.StatusOK, `{"ok":true}`), nil
+			})
+			for !s.CircuitOpen() {
+				_, _ = s.Forward(t.Context(), provision.Outbound{Body: []byte(`{}`)})
+			}
+			if _, err := s.Forward(t.Context(), provision.Outbound{Body: []byte(`{}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

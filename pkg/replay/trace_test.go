@@ -36,8 +36,8 @@ func TestACommitIsPartOfOneRequestAndLinkedWithTheOthers(t *testing.T) {
 			all.Go(func() { _ = guard.Admit(ctx, nonce(i)); span.End() })
 			synctest.Wait()
 			if i == 0 {
-				time.Sleep(time.Millisecond)
-				leave() // while its commit is under way
+				time.Sleep(time.Millisecond) // fake time
+				leave()                      // while its commit is under way
 			}
 			defer leave()
 		}

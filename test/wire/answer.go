@@ -31,6 +31,7 @@ func (a Answer) Is(status int, code string) bool {
 	return a.Status == status && a.Member("code") == code
 }
 
+// String returns the status and the body.
 func (a Answer) String() string { return fmt.Sprintf("%d %s", a.Status, a.Body) }
 
 // Read reads a response to its end. What a request is refused with is on the record, under what it was.
