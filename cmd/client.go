@@ -16,6 +16,7 @@ const defaultSender = "http://127.0.0.1:8787"
 
 func newClient() *cobra.Command {
 	var sender string
+	var insecure bool
 	c := &cobra.Command{
 		Use:     "client",
 		Short:   "Call a sender as an app would",
@@ -28,13 +29,19 @@ read from standard input otherwise.`,
 		fallback = defaultSender
 	}
 	c.PersistentFlags().StringVar(&sender, "sender", fallback, "base `URL` of the sender (SENDER_WORKER_URL)")
+	c.PersistentFlags().BoolVar(&insecure, "allow-insecure", false, "call a sender on another machine over plain http")
 	c.PersistentPreRunE = func(*cobra.Command, []string) error {
 		if !strings.HasPrefix(sender, "https://") && !strings.HasPrefix(sender, "http://") {
 			return &usageError{fmt.Errorf("--sender %q is no http or https URL", sender)}
 		}
 		return nil
 	}
-	connect := func() *provisioning.Client { return provisioning.New(sender) }
+	connect := func() *provisioning.Client {
+		if insecure {
+			return provisioning.New(sender, provisioning.WithInsecureHTTP())
+		}
+		return provisioning.New(sender)
+	}
 	c.AddCommand(newClientHealth(connect, &sender), newClientSignUp(connect), newClientSignIn(connect), newClientProvision(connect), newClientEvent(connect))
 	return c
 }
@@ -147,6 +154,9 @@ func report(c *cobra.Command, r provisioning.Result) error {
 	case provisioning.Success:
 		return printJSON(c, r.Data)
 	case provisioning.Error:
+		if errors.Is(r.Err, provisioning.ErrInsecureURL) {
+			return r.Err
+		}
 		if r.Code != "" {
 			return fmt.Errorf("%s (%s)", r.Message, r.Code)
 		}

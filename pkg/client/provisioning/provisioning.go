@@ -4,21 +4,13 @@
 package provisioning
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"math"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Messages of an Error that did not come from the server.
@@ -29,12 +21,8 @@ const (
 	MessageUnexpected = "An unexpected error occurred."
 )
 
-const (
-	maxRetries  = 2
-	timeout     = 10 * time.Second
-	longestWait = 30 * time.Second // a server that says longer is not waited for
-	maxReplyLen = 1 << 20
-)
+// ErrInsecureURL is behind the Error of a call that would have gone over plain http to another machine, or to what is no URL.
+var ErrInsecureURL = errors.New("the URL is neither https nor http on this machine")
 
 // Result is the end of a call: a Success or an Error.
 type Result interface{ sealed() }
@@ -47,6 +35,7 @@ type Error struct {
 	Message string
 	Code    string // the server's code, "" where it gave none
 	Status  int    // the HTTP status, 0 without an answer
+	Err     error  // what failed, for logs; nil where the server refused for good
 }
 
 func (Success) sealed() {}
@@ -66,18 +55,28 @@ type Event struct {
 	JWT    string // marks the event as verified, if it is the user's; "" for none
 }
 
+// Failure is what error tracking is told of a call that failed for good without being refused.
+type Failure struct {
+	Call     string // "ProvisioningService.sendEvent"
+	Endpoint string // the base URL that was called
+	Attempt  int    // the number of its last try, from 1
+	Err      error
+}
+
 // Client calls one sender. It is safe for concurrent use.
 type Client struct {
-	base  string
-	http  *http.Client
-	delay func(ctx context.Context, d time.Duration) error
-	track func(ctx context.Context, call string, err error)
+	base     string
+	insecure bool
+	http     *http.Client
+	delay    func(ctx context.Context, d time.Duration) error
+	track    func(ctx context.Context, f Failure)
 }
 
 // Option changes a default of a Client.
 type Option func(*Client)
 
-// WithHTTPClient replaces the HTTP client, which by default gives up after 10 s.
+// WithHTTPClient replaces the HTTP client. Time-outs are kept beside its own, and so is the refusal of redirects where it has no
+// rule for them.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
 // WithDelay replaces the wait between tries. It returns an error when ctx ends first.
@@ -85,69 +84,74 @@ func WithDelay(f func(ctx context.Context, d time.Duration) error) Option {
 	return func(c *Client) { c.delay = f }
 }
 
-// WithErrorTracking has f called once for each call that ends without an answer, after its last try.
-func WithErrorTracking(f func(ctx context.Context, call string, err error)) Option {
+// WithErrorTracking has f called once for each call that fails for good: after its last try, and not where the server refused it.
+// The context of f outlives the call's.
+func WithErrorTracking(f func(ctx context.Context, failure Failure)) Option {
 	return func(c *Client) { c.track = f }
 }
 
-// New returns a Client of the sender at baseURL.
+// WithInsecureHTTP allows a sender on another machine over plain http, where whoever is on the way reads passwords and keys.
+func WithInsecureHTTP() Option { return func(c *Client) { c.insecure = true } }
+
+// New returns a Client of the sender at baseURL: https, or http on this machine. For another URL every call ends in an Error with
+// ErrInsecureURL, before anything is sent.
 func New(baseURL string, options ...Option) *Client {
 	c := &Client{
 		base:  strings.TrimSuffix(baseURL, "/"),
-		http:  &http.Client{Timeout: timeout, CheckRedirect: refuseRedirect},
+		http:  http.DefaultClient,
 		delay: sleep,
-		track: func(context.Context, string, error) {},
+		track: func(context.Context, Failure) {},
 	}
 	for _, option := range options {
 		option(c)
 	}
+	guarded := *c.http
+	if guarded.CheckRedirect == nil {
+		guarded.CheckRedirect = refuseRedirect
+	}
+	c.http = &guarded
 	return c
 }
 
 // SendEvent reports an event.
 func (c *Client) SendEvent(ctx context.Context, e Event) Result {
-	body := map[string]string{"userId": e.UserID, "action": e.Action, "sentAt": e.SentAt.UTC().Format("2006-01-02T15:04:05.000Z")}
+	body := map[string]string{"userId": e.UserID, "action": e.Action, "sentAt": timestamp(e.SentAt)}
 	if e.JWT != "" {
 		body["jwt"] = e.JWT
 	}
-	return c.post(ctx, "sendEvent", "/send", body)
+	return c.post(ctx, call{name: "sendEvent", path: "/send", body: body, succeeded: answer.ok})
 }
 
 // ProvisionKey asks for an API key called name, of tier, for the user of jwt. The answer's members are token, keyId, prefix and
 // tier. The token is shown this once; a retry of the same call gets the same one.
 func (c *Client) ProvisionKey(ctx context.Context, jwt, name, tier string) Result {
-	return c.post(ctx, "provisionKey", "/send", map[string]string{"action": "provision_api_key", "jwt": jwt, "name": name, "tier": tier})
+	body := map[string]string{"action": "provision_api_key", "jwt": jwt, "name": name, "tier": tier}
+	return c.post(ctx, call{name: "provisionKey", path: "/send", body: body, succeeded: answer.ok})
 }
 
 // SignUp makes an account. The answer's members are jwt, userId and email, or userId, email and confirmationRequired.
 func (c *Client) SignUp(ctx context.Context, email, password string) Result {
-	return c.post(ctx, "signUp", "/signup", map[string]string{"email": email, "password": password})
+	return c.post(ctx, call{name: "signUp", path: "/signup", body: credentials(email, password), succeeded: answer.created})
 }
 
 // SignIn signs in. The answer's members are jwt, userId and email.
 func (c *Client) SignIn(ctx context.Context, email, password string) Result {
-	return c.post(ctx, "signIn", "/signin", map[string]string{"email": email, "password": password})
+	return c.post(ctx, call{name: "signIn", path: "/signin", body: credentials(email, password), succeeded: answer.signedIn})
 }
 
-// CheckHealth asks a service at baseURL, the receiver as a rule, whether it is up. It accepts https alone, and http on loopback. It
-// does not retry.
+func credentials(email, password string) map[string]string {
+	return map[string]string{"email": email, "password": password}
+}
+
+// CheckHealth asks a service at baseURL, the receiver as a rule, whether it is up. It accepts https alone, and http on this machine,
+// whatever the options say. It does not retry.
 func (c *Client) CheckHealth(ctx context.Context, baseURL string) Result {
-	if !isSafe(baseURL) {
-		return Error{Message: "Health checks need an https URL."}
+	base := strings.TrimSuffix(baseURL, "/")
+	if !isSafe(base) {
+		return c.finish(ctx, base, "checkHealth", 1, Error{Message: MessageUnexpected, Err: ErrInsecureURL})
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(baseURL, "/")+"/health", nil)
-	if err != nil {
-		return Error{Message: MessageUnexpected}
-	}
-	answer, err := c.do(req)
-	switch {
-	case err != nil:
-		c.track(ctx, "checkHealth", err)
-		return Error{Message: MessageNetwork}
-	case answer.status != http.StatusOK || answer.data["ok"] != true && answer.data["status"] != "healthy":
-		return Error{Message: MessageServer, Status: answer.status}
-	}
-	return Success{Data: answer.data}
+	got, err := c.do(ctx, http.MethodGet, base+"/health", nil, nil)
+	return c.finish(ctx, base, "checkHealth", 1, health(got, err))
 }
 
 // isSafe reports whether baseURL is https, or on this machine.
@@ -160,102 +164,16 @@ func isSafe(baseURL string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || err == nil && addr.IsLoopback())
 }
 
-// refuseRedirect ends a call with the redirect itself: followed, it would take a password elsewhere.
-func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-type answer struct {
-	status     int
-	data       map[string]any
-	retryAfter time.Duration
+// mayCall reports whether credentials may travel to the sender.
+func (c *Client) mayCall() bool {
+	return isSafe(c.base) || c.insecure && strings.HasPrefix(c.base, "http://")
 }
 
-// post makes one logical call: up to three tries under one idempotency key.
-func (c *Client) post(ctx context.Context, call, path string, in map[string]string) Result {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return Error{Message: MessageUnexpected}
+// timestamp writes t as Dart's DateTime.toUtc().toIso8601String() does: to the millisecond, and to the microsecond if there are any.
+func timestamp(t time.Time) string {
+	layout := "2006-01-02T15:04:05.000Z"
+	if t.Nanosecond()/int(time.Microsecond)%1000 != 0 {
+		layout = "2006-01-02T15:04:05.000000Z"
 	}
-	idempotencyKey := uuid.NewString()
-
-	for try := 0; ; try++ {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
-		if err != nil {
-			return Error{Message: MessageUnexpected}
-		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Idempotency-Key", idempotencyKey)
-
-		got, err := c.do(req)
-		if try < maxRetries && ctx.Err() == nil && (err != nil || isTransient(got.status)) && got.retryAfter <= longestWait {
-			if c.delay(ctx, max(time.Second<<try, got.retryAfter)) == nil {
-				continue
-			}
-		}
-		if err != nil {
-			c.track(ctx, call, err)
-			return failure(err)
-		}
-		return got.result()
-	}
-}
-
-func (c *Client) do(req *http.Request) (answer, error) {
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReplyLen))
-	if err != nil {
-		return answer{}, err
-	}
-	got := answer{status: resp.StatusCode, data: map[string]any{}}
-	if json.Unmarshal(body, &got.data) != nil {
-		got.data = map[string]any{}
-	}
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		got.retryAfter = time.Duration(min(seconds, math.MaxInt32)) * time.Second
-	}
-	return got, nil
-}
-
-func isTransient(status int) bool {
-	switch status {
-	case http.StatusInternalServerError, http.StatusGatewayTimeout, http.StatusTooManyRequests,
-		http.StatusBadGateway, http.StatusServiceUnavailable:
-		return true
-	}
-	return false
-}
-
-func (a answer) result() Result {
-	text, _ := a.data["error"].(string)
-	code, _ := a.data["code"].(string)
-	switch {
-	case a.status == http.StatusInternalServerError || a.status == http.StatusGatewayTimeout:
-		return Error{Message: MessageServer, Code: code, Status: a.status}
-	case a.status == http.StatusCreated, a.status == http.StatusOK && (a.data["ok"] == true || a.data["jwt"] != nil):
-		return Success{Data: a.data}
-	case text == "":
-		text = MessageUnexpected
-	}
-	return Error{Message: text, Code: code, Status: a.status}
-}
-
-func failure(err error) Result {
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return Error{Message: MessageTimeout}
-	}
-	return Error{Message: MessageNetwork}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return t.UTC().Format(layout)
 }

@@ -2,12 +2,14 @@ package provisioning_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,130 +18,194 @@ import (
 	"github.com/provisioner/provisioner/pkg/client/provisioning"
 )
 
-// transport answers each try with the next of its functions, and the last one for ever.
-type transport struct {
-	answers []func(*http.Request) (*http.Response, error)
-	bodies  []string
-	keys    map[string]bool
-}
+var ok = status(200, `{"ok":true,"received":{}}`)
 
-func (tr *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(r.Body)
-	next := tr.answers[min(len(tr.bodies), len(tr.answers)-1)]
-	tr.bodies = append(tr.bodies, string(body))
-	tr.keys[r.Header.Get("Idempotency-Key")] = true
-	return next(r)
-}
-
-func status(code int, body string, header ...string) func(*http.Request) (*http.Response, error) {
-	return func(*http.Request) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		for i := 0; i+1 < len(header); i += 2 {
-			w.Header().Set(header[i], header[i+1])
-		}
-		w.WriteHeader(code)
-		_, _ = w.WriteString(body)
-		return w.Result(), nil
-	}
-}
-
-func fails(err error) func(*http.Request) (*http.Response, error) {
-	return func(*http.Request) (*http.Response, error) { return nil, err }
-}
-
-type timeoutError struct{}
-
-func (timeoutError) Error() string   { return "i/o timeout" }
-func (timeoutError) Timeout() bool   { return true }
-func (timeoutError) Temporary() bool { return true }
-
-func TestCalls(t *testing.T) {
-	ok := status(200, `{"ok":true,"received":{}}`)
-	for _, tt := range []struct {
-		name    string
-		answers []func(*http.Request) (*http.Response, error)
-		want    provisioning.Result
-		tries   int
-		delays  []time.Duration
-		tracked int
+func TestTransientFailuresAreRetriedTwice(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply reply
+		want  provisioning.Error
 	}{
-		{"success", one(ok), provisioning.Success{Data: map[string]any{"ok": true, "received": map[string]any{}}}, 1, nil, 0},
-		{"500, then success", two(status(500, `{}`), ok), provisioning.Success{Data: map[string]any{"ok": true, "received": map[string]any{}}}, 2, seconds(1), 0},
-		{"500 for ever", one(status(500, `{"error":"boom"}`)), provisioning.Error{Message: provisioning.MessageServer, Status: 500}, 3, seconds(1, 2), 0},
-		{"504 for ever", one(status(504, `{"code":"RECEIVER_TIMEOUT"}`)), provisioning.Error{Message: provisioning.MessageServer, Code: "RECEIVER_TIMEOUT", Status: 504}, 3, seconds(1, 2), 0},
-		{"503 waits as long as it is told", one(status(503, `{"error":"busy","code":"X"}`, "Retry-After", "5")), provisioning.Error{Message: "busy", Code: "X", Status: 503}, 3, seconds(5, 5), 0},
-		{"503 for longer than anybody waits is final", one(status(503, `{"error":"busy","code":"X"}`, "Retry-After", "31")), provisioning.Error{Message: "busy", Code: "X", Status: 503}, 1, nil, 0},
-		{"400 is final", one(status(400, `{"error":"bad","code":"MISSING_FIELDS"}`)), provisioning.Error{Message: "bad", Code: "MISSING_FIELDS", Status: 400}, 1, nil, 0},
-		{"400 without text", one(status(400, `{}`)), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 400}, 1, nil, 0},
-		{"200 that is not ok", one(status(200, `{"ok":false}`)), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}, 1, nil, 0},
-		{"an answer that is no JSON", one(status(200, `<html>`)), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}, 1, nil, 0},
-		{"no connection", one(fails(errors.New("refused"))), provisioning.Error{Message: provisioning.MessageNetwork}, 3, seconds(1, 2), 1},
-		{"time-outs", one(fails(timeoutError{})), provisioning.Error{Message: provisioning.MessageTimeout}, 3, seconds(1, 2), 1},
+		"500":           {status(500, `{"error":"boom"}`), provisioning.Error{Message: provisioning.MessageServer, Status: 500}},
+		"504":           {status(504, `{"code":"RECEIVER_TIMEOUT"}`), provisioning.Error{Message: provisioning.MessageServer, Code: "RECEIVER_TIMEOUT", Status: 504}},
+		"429":           {status(429, `{"error":"slow down","code":"RATE_LIMITED"}`), provisioning.Error{Message: "slow down", Code: "RATE_LIMITED", Status: 429}},
+		"502":           {status(502, `{}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 502}},
+		"503":           {status(503, `{"error":"busy"}`), provisioning.Error{Message: "busy", Status: 503}},
+		"a time-out":    {fails(timeoutError{}), provisioning.Error{Message: provisioning.MessageTimeout}},
+		"no connection": {fails(errRefused), provisioning.Error{Message: provisioning.MessageNetwork}},
+		"a lost answer": {fails(io.ErrUnexpectedEOF), provisioning.Error{Message: provisioning.MessageNetwork}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			tr := &transport{answers: tt.answers, keys: map[string]bool{}}
-			var delays []time.Duration
-			tracked := 0
-			client := provisioning.New("http://sender.test/",
-				provisioning.WithHTTPClient(&http.Client{Transport: tr}),
-				provisioning.WithDelay(func(_ context.Context, d time.Duration) error { delays = append(delays, d); return nil }),
-				provisioning.WithErrorTracking(func(context.Context, string, error) { tracked++ }))
-
-			got := client.SendEvent(t.Context(), provisioning.Event{UserID: "u1", Action: "ping", SentAt: time.Now()})
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("result (-want +got):\n%s", diff)
+		t.Run(name, func(t *testing.T) {
+			r := newRig("https://sender.test/", tt.reply)
+			got := mustFail(t, r.send(t))
+			if got.Err == nil {
+				t.Error("nothing is said to logs")
 			}
-			if len(tr.bodies) != tt.tries || tracked != tt.tracked || len(tr.keys) != 1 || !cmp.Equal(delays, tt.delays) {
-				t.Errorf("%d tries, %d tracked, %d idempotency keys, delays %v; want %d, %d, 1, %v", len(tr.bodies), tracked, len(tr.keys), delays, tt.tries, tt.tracked, tt.delays)
+			if got.Err = nil; got != tt.want {
+				t.Errorf("the call ends in %+v, want %+v", got, tt.want)
+			}
+			if len(r.bodies) != 3 || !cmp.Equal(r.delays, []time.Duration{time.Second, 2 * time.Second}) {
+				t.Errorf("%d tries with waits of %v, want 3 with 1s and 2s", len(r.bodies), r.delays)
+			}
+			if len(r.failures) != 1 || r.failures[0].Attempt != 3 || r.failures[0].Call != "ProvisioningService.sendEvent" || r.failures[0].Endpoint != "https://sender.test" {
+				t.Errorf("tracked: %+v, want the third try alone", r.failures)
+			}
+
+			r = newRig("https://sender.test", tt.reply, ok)
+			mustSucceed(t, r.send(t))
+			if len(r.bodies) != 2 || len(r.failures) != 0 {
+				t.Errorf("%d tries, tracked %v; want the second to succeed, and nothing tracked", len(r.bodies), r.failures)
 			}
 		})
 	}
 }
 
-func one(f func(*http.Request) (*http.Response, error)) []func(*http.Request) (*http.Response, error) {
-	return []func(*http.Request) (*http.Response, error){f}
-}
-
-func two(f, g func(*http.Request) (*http.Response, error)) []func(*http.Request) (*http.Response, error) {
-	return []func(*http.Request) (*http.Response, error){f, g}
-}
-
-func seconds(n ...int) []time.Duration {
-	out := make([]time.Duration, len(n))
-	for i := range n {
-		out[i] = time.Duration(n[i]) * time.Second
+func TestOtherAnswersAreFinal(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply reply
+		want  provisioning.Error
+	}{
+		"400":                      {status(400, `{"error":"bad","code":"MISSING_FIELDS"}`), provisioning.Error{Message: "bad", Code: "MISSING_FIELDS", Status: 400}},
+		"401":                      {status(401, `{"error":"who?","code":"INVALID_AUTH"}`), provisioning.Error{Message: "who?", Code: "INVALID_AUTH", Status: 401}},
+		"409":                      {status(409, `{"error":"taken"}`), provisioning.Error{Message: "taken", Status: 409}},
+		"501":                      {status(501, `{}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 501}},
+		"400 without text":         {status(400, `{}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 400}},
+		"200 that is not ok":       {status(200, `{"ok":false}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}},
+		"201 for an event":         {status(201, `{"ok":true}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 201}},
+		"no JSON":                  {status(200, `<html>`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}},
+		"null":                     {status(200, `null`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}},
+		"more than is ever sent":   {status(200, `{"ok":true,"x":"`+string(make([]byte, 2<<20))+`"}`), provisioning.Error{Message: provisioning.MessageUnexpected, Status: 200}},
+		"503 for longer than 30 s": {status(503, `{"error":"busy"}`, "Retry-After", "31"), provisioning.Error{Message: "busy", Status: 503}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig("https://sender.test", tt.reply)
+			got := mustFail(t, r.send(t))
+			if got.Err = nil; got != tt.want || len(r.bodies) != 1 {
+				t.Errorf("%d tries end in %+v, want 1 and %+v", len(r.bodies), got, tt.want)
+			}
+		})
 	}
-	return out
+}
+
+func TestRefusalsAreNotTracked(t *testing.T) {
+	r := newRig("https://sender.test", status(400, `{"error":"bad"}`))
+	if got := mustFail(t, r.send(t)); got.Err != nil || len(r.failures) != 0 {
+		t.Errorf("a refusal: %+v, tracked %v", got, r.failures)
+	}
+	r = newRig("https://sender.test", status(400, `{"error":{"text":"bad"}}`))
+	if got := mustFail(t, r.send(t)); got.Message != provisioning.MessageUnexpected || len(r.failures) != 1 {
+		t.Errorf("an error that is no text: %+v, tracked %v", got, r.failures)
+	}
+}
+
+func TestCertificatesThatDoNotFitAreFinal(t *testing.T) {
+	r := newRig("https://sender.test", fails(&tls.CertificateVerificationError{Err: errors.New("unknown authority")}))
+	if got := mustFail(t, r.send(t)); got.Message != provisioning.MessageNetwork || len(r.bodies) != 1 || len(r.failures) != 1 {
+		t.Errorf("%d tries end in %+v, tracked %v", len(r.bodies), got, r.failures)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Now().UTC()
+	date := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	for name, tt := range map[string]struct {
+		header []string
+		want   time.Duration
+	}{
+		"seconds":                      {[]string{"Retry-After", "5"}, 5 * time.Second},
+		"less than the second of ours": {[]string{"Retry-After", "0"}, time.Second},
+		"a date by the server's clock": {[]string{"Retry-After", date(time.Hour + 7*time.Second), "Date", date(time.Hour)}, 7 * time.Second},
+		"a date gone by":               {[]string{"Retry-After", date(-time.Hour)}, time.Second},
+		"nonsense":                     {[]string{"Retry-After", "soon"}, time.Second},
+		"below nothing":                {[]string{"Retry-After", "-5"}, time.Second},
+		"beyond all numbers":           {[]string{"Retry-After", "99999999999999999999"}, 0},
+		"a date far away":              {[]string{"Retry-After", date(time.Hour)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig("https://sender.test", status(503, `{}`, tt.header...), ok)
+			r.send(t)
+			if tt.want == 0 && len(r.delays) == 0 {
+				return
+			}
+			if !cmp.Equal(r.delays, []time.Duration{tt.want}) {
+				t.Errorf("waits of %v, want %v", r.delays, tt.want)
+			}
+		})
+	}
+}
+
+func TestOneIdempotencyKeyACall(t *testing.T) {
+	r := newRig("https://sender.test", status(500, `{}`))
+	r.send(t)
+	r.send(t)
+	if len(r.keys) != 6 || r.keys[0] == "" || r.keys[0] == r.keys[3] {
+		t.Fatalf("keys %q, want one for three tries, and another for the next call", r.keys)
+	}
+	if got := slices.Compact(slices.Clone(r.keys)); len(got) != 2 {
+		t.Errorf("keys %q change within a call", r.keys)
+	}
+	if got := slices.Compact(slices.Clone(r.bodies[:3])); len(got) != 1 {
+		t.Errorf("bodies %q change within a call", got)
+	}
+}
+
+func TestTimestampsAreUTCAsDartWritesThem(t *testing.T) {
+	cet := time.FixedZone("CET", 3600)
+	for want, sentAt := range map[string]time.Time{
+		"2026-03-20T10:15:30.000Z":    time.Date(2026, 3, 20, 11, 15, 30, 0, cet),
+		"2026-03-20T10:15:30.120Z":    time.Date(2026, 3, 20, 11, 15, 30, 120e6, cet),
+		"2026-03-20T10:15:30.120034Z": time.Date(2026, 3, 20, 11, 15, 30, 120034e3, cet),
+		"2026-12-31T23:59:59.999Z":    time.Date(2027, 1, 1, 0, 59, 59, 999e6+999, cet), // nanoseconds are cut off
+	} {
+		r := newRig("https://sender.test", ok)
+		r.SendEvent(t.Context(), provisioning.Event{UserID: "u1", Action: "ping", SentAt: sentAt})
+		var body struct{ SentAt string }
+		if err := json.Unmarshal([]byte(r.bodies[0]), &body); err != nil || body.SentAt != want {
+			t.Errorf("%v is sent as %q, want %q", sentAt, body.SentAt, want)
+		}
+	}
 }
 
 func TestBodies(t *testing.T) {
-	sentAt := time.Date(2026, 3, 20, 11, 15, 30, 0, time.FixedZone("CET", 3600))
 	for name, tt := range map[string]struct {
-		call func(*provisioning.Client) provisioning.Result
-		want map[string]any
+		reply reply
+		call  func(*rig) provisioning.Result
+		want  map[string]any
 	}{
-		"an event's time is UTC": {
-			func(c *provisioning.Client) provisioning.Result {
-				return c.SendEvent(t.Context(), provisioning.Event{UserID: "u1", Action: "ping", SentAt: sentAt})
+		"an event": {
+			ok,
+			func(r *rig) provisioning.Result {
+				return r.SendEvent(t.Context(), provisioning.Event{UserID: "u1", Action: "ping", SentAt: time.UnixMilli(0)})
 			},
-			map[string]any{"userId": "u1", "action": "ping", "sentAt": "2026-03-20T10:15:30.000Z"},
+			map[string]any{"userId": "u1", "action": "ping", "sentAt": "1970-01-01T00:00:00.000Z"},
+		},
+		"an event of somebody": {
+			ok,
+			func(r *rig) provisioning.Result {
+				return r.SendEvent(t.Context(), provisioning.Event{UserID: "u1", Action: "ping", SentAt: time.UnixMilli(0), JWT: "a.b.c"})
+			},
+			map[string]any{"userId": "u1", "action": "ping", "sentAt": "1970-01-01T00:00:00.000Z", "jwt": "a.b.c"},
 		},
 		"a key request": {
-			func(c *provisioning.Client) provisioning.Result {
-				return c.ProvisionKey(t.Context(), "a.b.c", "laptop", "new")
-			},
+			ok,
+			func(r *rig) provisioning.Result { return r.ProvisionKey(t.Context(), "a.b.c", "laptop", "new") },
 			map[string]any{"action": "provision_api_key", "jwt": "a.b.c", "name": "laptop", "tier": "new"},
 		},
 		"a sign-up": {
-			func(c *provisioning.Client) provisioning.Result { return c.SignUp(t.Context(), "a@b.test", "pw") },
+			status(201, `{"userId":"u1","confirmationRequired":true}`),
+			func(r *rig) provisioning.Result { return r.SignUp(t.Context(), "a@b.test", "pw") },
+			map[string]any{"email": "a@b.test", "password": "pw"},
+		},
+		"a sign-in": {
+			status(200, `{"jwt":"a.b.c","userId":"u1","email":"a@b.test"}`),
+			func(r *rig) provisioning.Result { return r.SignIn(t.Context(), "a@b.test", "pw") },
 			map[string]any{"email": "a@b.test", "password": "pw"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := &transport{answers: one(status(201, `{}`)), keys: map[string]bool{}}
-			tt.call(provisioning.New("http://sender.test", provisioning.WithHTTPClient(&http.Client{Transport: tr})))
+			r := newRig("https://sender.test", tt.reply)
+			mustSucceed(t, tt.call(r))
 			var got map[string]any
-			if err := json.Unmarshal([]byte(tr.bodies[0]), &got); err != nil {
+			if err := json.Unmarshal([]byte(r.bodies[0]), &got); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -149,25 +215,72 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestCheckHealthWantsHTTPSOutsideLoopback(t *testing.T) {
-	tr := &transport{answers: one(status(200, `{"ok":true}`)), keys: map[string]bool{}}
-	client := provisioning.New("", provisioning.WithHTTPClient(&http.Client{Transport: bodyless{tr}}))
+func TestPlainHTTPLeavesThisMachineOnlyWhereAllowed(t *testing.T) {
 	for baseURL, want := range map[string]bool{
-		"https://receiver.example.com": true, "http://localhost:8788": true, "http://127.0.0.1:8788": true, "http://[::1]:1": true,
-		"http://receiver.example.com": false, "ftp://localhost": false, "receiver.example.com": false, "": false, "http://localhost.example.com": false,
+		"https://sender.example.com": true, "http://localhost:8787": true, "http://127.0.0.1:8787": true, "http://[::1]:1": true,
+		"http://sender.example.com": false, "ftp://localhost": false, "sender.example.com": false, "": false, "http://localhost.example.com": false,
+		"http://127.0.0.1.example.com": false, "http://10.0.0.1": false, "://": false,
 	} {
-		_, ok := client.CheckHealth(t.Context(), baseURL).(provisioning.Success)
-		if ok != want {
-			t.Errorf("CheckHealth(%q) succeeds: %v, want %v", baseURL, ok, want)
+		r := newRig(baseURL, status(200, `{"ok":true,"jwt":"a.b.c"}`))
+		for call, got := range map[string]provisioning.Result{
+			"SignIn": r.SignIn(t.Context(), "a@b.test", "pw"), "CheckHealth": r.CheckHealth(t.Context(), baseURL),
+		} {
+			if _, ok := got.(provisioning.Success); ok != want {
+				t.Errorf("%s at %q succeeds: %v, want %v", call, baseURL, ok, want)
+			}
+			if failed, ok := got.(provisioning.Error); ok && (!errors.Is(failed.Err, provisioning.ErrInsecureURL) || failed.Message != provisioning.MessageUnexpected) {
+				t.Errorf("%s at %q ends in %+v", call, baseURL, failed)
+			}
 		}
+		if !want && len(r.bodies) != 0 {
+			t.Errorf("%q was called", baseURL)
+		}
+	}
+	client := provisioning.New("http://sender:8787", provisioning.WithInsecureHTTP(), provisioning.WithHTTPClient(&http.Client{Transport: newRig("", ok)}))
+	mustSucceed(t, client.ProvisionKey(t.Context(), "a.b.c", "laptop", "new"))
+	mustFail(t, client.CheckHealth(t.Context(), "http://sender:8787"))
+}
+
+func TestCheckHealth(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply   reply
+		want    string // the message; "" for success
+		tracked int
+	}{
+		"ok":             {status(200, `{"ok":true,"service":"receiver-worker"}`), "", 0},
+		"papyrus":        {status(200, `{"status":"healthy"}`), "", 0},
+		"not ok":         {status(200, `{"ok":false}`), provisioning.MessageServer, 0},
+		"no JSON":        {status(200, `<html>`), provisioning.MessageServer, 0},
+		"another status": {status(204, ``), provisioning.MessageServer, 0},
+		"503":            {status(503, `{"ok":true}`), provisioning.MessageNetwork, 1},
+		"a redirect":     {status(302, ``, "Location", "http://elsewhere.test"), provisioning.MessageNetwork, 1},
+		"a time-out":     {fails(timeoutError{}), provisioning.MessageNetwork, 1},
+		"no connection":  {fails(errRefused), provisioning.MessageNetwork, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig("", tt.reply)
+			failed, _ := r.CheckHealth(t.Context(), "https://receiver.test/").(provisioning.Error)
+			if failed.Message != tt.want || len(r.bodies) != 1 || len(r.failures) != tt.tracked {
+				t.Errorf("%d requests end in %+v, %d tracked; want 1, %q, %d", len(r.bodies), failed, len(r.failures), tt.want, tt.tracked)
+			}
+		})
 	}
 }
 
-type bodyless struct{ next http.RoundTripper }
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	followed := false
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))
+	defer elsewhere.Close()
+	sender := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	defer sender.Close()
 
-func (b bodyless) RoundTrip(r *http.Request) (*http.Response, error) {
-	r.Body = http.NoBody
-	return b.next.RoundTrip(r)
+	for name, client := range map[string]*provisioning.Client{
+		"by itself": provisioning.New(sender.URL), "with a client that has no rule": provisioning.New(sender.URL, provisioning.WithHTTPClient(new(http.Client))),
+	} {
+		if got := mustFail(t, client.SignIn(t.Context(), "a@b.test", "pw")); got.Status != http.StatusTemporaryRedirect || followed {
+			t.Errorf("%s: %+v, followed %v", name, got, followed)
+		}
+	}
 }
 
 func Example() {
