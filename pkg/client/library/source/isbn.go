@@ -1,0 +1,66 @@
+package source
+
+import "strings"
+
+// Numbers of books have ten characters or thirteen digits, and the last one checks the others (ISO 2108).
+
+// isbn returns the number in text as it is kept, without hyphens, and whether its check digit is right.
+func isbn(text string) (number string, ok bool) {
+	number = strings.Map(func(r rune) rune {
+		if strings.ContainsRune("- \u00a0\u2010\u2011\u2012\u2013", r) {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(strings.TrimSpace(text)))
+	switch len(number) {
+	case 10:
+		return number, isISBN10(number)
+	case 13:
+		return number, isISBN13(number)
+	}
+	return number, false
+}
+
+func isISBN10(s string) bool {
+	sum := 0
+	for i := range 10 {
+		digit := int(s[i]) - '0'
+		switch {
+		case i == 9 && s[i] == 'X':
+			digit = 10
+		case digit < 0 || digit > 9:
+			return false
+		}
+		sum += (10 - i) * digit
+	}
+	return sum%11 == 0
+}
+
+func isISBN13(s string) bool {
+	if !strings.HasPrefix(s, "978") && !strings.HasPrefix(s, "979") {
+		return false
+	}
+	sum := 0
+	for i := range 13 {
+		digit := int(s[i]) - '0'
+		if digit < 0 || digit > 9 {
+			return false
+		}
+		sum += digit * (1 + 2*(i%2))
+	}
+	return sum%10 == 0
+}
+
+// identify sets the number of a book from text that is said to hold one, unless the book has one of that length already.
+func (f *Find) identify(text string) {
+	number, ok := isbn(text)
+	switch {
+	case number == "":
+	case !ok:
+		f.warn("%q is no ISBN", number)
+	case len(number) == 10 && f.Book.ISBN == "":
+		f.Book.ISBN = number
+	case len(number) == 13 && f.Book.ISBN13 == "":
+		f.Book.ISBN13 = number
+	}
+}
