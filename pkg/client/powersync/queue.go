@@ -1,9 +1,10 @@
 package powersync
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
-	"errors"
 )
 
 // Kind is what a mutation does.
@@ -23,7 +24,7 @@ type Mutation struct {
 	Kind  Kind
 	Table string
 	ID    string
-	Data  json.RawMessage // an object by column; nil for Delete
+	Data  json.RawMessage // an object by column, valid UTF-8; nil for Delete
 }
 
 // Transaction is what one [DB.Write] has queued.
@@ -34,8 +35,55 @@ type Transaction struct {
 
 // NextTransaction returns the first transaction that waits for its upload, and whether there is one.
 func (db *DB) NextTransaction(ctx context.Context) (Transaction, bool, error) {
-	return Transaction{}, false, errors.ErrUnsupported
+	var t Transaction
+	err := db.Read(ctx, func(tx *sql.Tx) error {
+		if err := db.checkEpoch(ctx, tx); err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, `SELECT op_id, tx_id, kind, type, row_id, data FROM ps_crud
+WHERE tx_id = (SELECT tx_id FROM ps_crud ORDER BY op_id LIMIT 1) ORDER BY op_id`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var m Mutation
+			var data []byte
+			if err := rows.Scan(&m.OpID, &m.TxID, &m.Kind, &m.Table, &m.ID, &data); err != nil {
+				return err
+			}
+			m.ID = string(valid([]byte(m.ID)))
+			m.Data = valid(data)
+			t.Mutations = append(t.Mutations, m)
+		}
+		return rows.Err()
+	})
+	if err != nil || len(t.Mutations) == 0 {
+		return Transaction{}, false, err
+	}
+	t.ID = t.Mutations[0].TxID
+	return t, true, nil
 }
 
-// Complete takes a transaction from the queue, as the first one: it has been uploaded, or can never be. To complete it again does nothing.
-func (db *DB) Complete(ctx context.Context, t Transaction) error { return errors.ErrUnsupported }
+// valid replaces what is no UTF-8, which SQLite takes and JSON must not hold: a server would refuse it for ever.
+func valid(text []byte) []byte { return bytes.ToValidUTF8(text, []byte("\uFFFD")) }
+
+// Complete takes a transaction from the queue: it has been uploaded, or can never be. To complete it again does nothing.
+func (db *DB) Complete(ctx context.Context, t Transaction) error {
+	return db.change(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM ps_crud WHERE op_id <= ?`, t.Mutations[len(t.Mutations)-1].OpID); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, changed(queueChanges))
+		return err
+	})
+}
+
+// Queued is how many transactions wait for their upload.
+func (db *DB) Queued(ctx context.Context) (int, error) {
+	var n int
+	err := db.Read(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT count(DISTINCT tx_id) FROM ps_crud`).Scan(&n)
+	})
+	return n, err
+}

@@ -1,0 +1,203 @@
+package powersync
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+)
+
+// ErrChecksum is the error of a download whose operations are not those that the server summed up. The buckets concerned are downloaded
+// again from their beginning; what the app sees is not touched until they add up.
+var ErrChecksum = errors.New("checksums do not match")
+
+// bucket is one as far as it was received.
+type bucket struct {
+	id         int64
+	lastOp     int64
+	held, gone uint32 // sums of the operations that are kept, and of all others
+	ops        int64  // received
+}
+
+func bucketByName(ctx context.Context, tx *sql.Tx, name string) (bucket, error) {
+	var b bucket
+	err := tx.QueryRowContext(ctx, `INSERT INTO ps_buckets (name) VALUES (?) ON CONFLICT (name) DO UPDATE SET name = name
+RETURNING id, last_op, held_sum, gone_sum, ops`, name).Scan(&b.id, &b.lastOp, &b.held, &b.gone, &b.ops)
+	return b, err
+}
+
+func (b *bucket) save(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `UPDATE ps_buckets SET last_op = ?, held_sum = ?, gone_sum = ?, ops = ? WHERE id = ?`,
+		b.lastOp, b.held, b.gone, b.ops, b.id)
+	return err
+}
+
+// receive keeps a page of operations, all or none.
+func (db *DB) receive(ctx context.Context, p *page) error {
+	return db.change(ctx, func(tx *sql.Tx) error {
+		b, err := bucketByName(ctx, tx, p.Bucket)
+		if err != nil {
+			return err
+		}
+		log := db.oplog.in(ctx, tx)
+		for i := range p.Ops {
+			if err := log.add(ctx, &b, &p.Ops[i]); err != nil {
+				return fmt.Errorf("operation %d of %s: %w", p.Ops[i].ID, p.Bucket, err)
+			}
+		}
+		b.ops += int64(len(p.Ops))
+		return b.save(ctx, tx)
+	})
+}
+
+// oplog are the statements that are run for each operation received.
+type oplog struct {
+	supersede, insert, stale, staleAll, removeAll *sql.Stmt
+	contentSums                                   bool
+}
+
+func newOplog(ctx context.Context, db *DB) (*oplog, error) {
+	l := &oplog{contentSums: db.contentSums}
+	for _, s := range []struct {
+		into **sql.Stmt
+		text string
+	}{
+		{&l.supersede, `DELETE FROM ps_oplog WHERE type = ? AND row_id = ? AND bucket = ? AND subkey = ? RETURNING checksum`},
+		{&l.insert, `INSERT INTO ps_oplog (type, row_id, bucket, subkey, op_id, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)`},
+		{&l.stale, `INSERT OR IGNORE INTO ps_stale (type, row_id) VALUES (?, ?)`},
+		{&l.staleAll, `INSERT OR IGNORE INTO ps_stale (type, row_id) SELECT type, row_id FROM ps_oplog WHERE bucket = ?`},
+		{&l.removeAll, `DELETE FROM ps_oplog WHERE bucket = ?`},
+	} {
+		prepared, err := db.write.PrepareContext(ctx, s.text)
+		if err != nil {
+			return nil, err
+		}
+		*s.into = prepared
+	}
+	return l, nil
+}
+
+// in returns the statements as part of a transaction.
+func (l *oplog) in(ctx context.Context, tx *sql.Tx) *oplog {
+	return &oplog{
+		supersede: tx.StmtContext(ctx, l.supersede), insert: tx.StmtContext(ctx, l.insert), stale: tx.StmtContext(ctx, l.stale),
+		staleAll: tx.StmtContext(ctx, l.staleAll), removeAll: tx.StmtContext(ctx, l.removeAll), contentSums: l.contentSums,
+	}
+}
+
+// add adds an operation to a bucket.
+func (l *oplog) add(ctx context.Context, b *bucket, op *operation) error {
+	if int64(op.ID) <= b.lastOp {
+		return fmt.Errorf("%w: it comes after operation %d", ErrChecksum, b.lastOp)
+	}
+	if err := op.check(l.contentSums); err != nil {
+		return err
+	}
+	b.lastOp = int64(op.ID)
+	sum := op.sum()
+	switch op.Kind {
+	case "PUT":
+		if err := l.takeOut(ctx, b, op); err != nil {
+			return err
+		}
+		b.held += sum
+		_, err := l.insert.ExecContext(ctx, op.Type, op.RowID, b.id, op.Subkey, int64(op.ID), sum, op.Data)
+		return err
+	case "REMOVE":
+		b.gone += sum
+		if err := l.takeOut(ctx, b, op); err != nil {
+			return err
+		}
+		_, err := l.stale.ExecContext(ctx, op.Type, op.RowID)
+		return err
+	case "CLEAR":
+		b.held, b.gone = 0, sum
+		return l.clear(ctx, b.id)
+	default: // MOVE
+		b.gone += sum
+		return nil
+	}
+}
+
+// takeOut takes the earlier operation of the same row, if there is one, from what the bucket holds.
+func (l *oplog) takeOut(ctx context.Context, b *bucket, op *operation) error {
+	var sum uint32
+	err := l.supersede.QueryRowContext(ctx, op.Type, op.RowID, b.id, op.Subkey).Scan(&sum)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	b.held -= sum
+	b.gone += sum
+	return err
+}
+
+// clear takes all operations from a bucket.
+func (l *oplog) clear(ctx context.Context, bucket int64) error {
+	if _, err := l.staleAll.ExecContext(ctx, bucket); err != nil {
+		return err
+	}
+	_, err := l.removeAll.ExecContext(ctx, bucket)
+	return err
+}
+
+// drop deletes buckets. Their rows go with the next checkpoint, unless they come again.
+func (l *oplog) drop(ctx context.Context, tx *sql.Tx, buckets []int64) error {
+	for _, id := range buckets {
+		if err := l.clear(ctx, id); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM ps_buckets WHERE id = ?`, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (db *DB) dropBucket(ctx context.Context, name string) error {
+	return db.change(ctx, func(tx *sql.Tx) error {
+		b, err := bucketByName(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		return db.oplog.in(ctx, tx).drop(ctx, tx, []int64{b.id})
+	})
+}
+
+func (op *operation) sum() uint32 { return uint32(op.Checksum) } //nolint:gosec // G115: its 32 bits, signed or not
+
+// check reports what makes an operation one that cannot be kept. Where contentSums holds its checksum must be the one of its content:
+// the first four bytes, little endian, of a SHA-256. Those of MOVE and CLEAR stand for operations that are not known any more.
+func (op *operation) check(contentSums bool) error {
+	h := sha256.New()
+	switch op.Kind {
+	case "PUT":
+		if !json.Valid([]byte(op.Data)) || op.Data[0] != '{' {
+			return fmt.Errorf("%w: its row is no JSON object", ErrChecksum)
+		}
+		write(h, "put.", op.Type, ".", op.RowID, ".", op.Data)
+	case "REMOVE":
+		if op.Subkey != "" {
+			write(h, "delete.", op.Subkey)
+		} else {
+			write(h, "delete.", op.Type, ".", op.RowID)
+		}
+	case "MOVE", "CLEAR":
+		return nil
+	default:
+		return fmt.Errorf("unknown kind %.20q", op.Kind)
+	}
+	if contentSums && binary.LittleEndian.Uint32(h.Sum(nil)) != op.sum() {
+		return fmt.Errorf("%w: it is not the one that was summed up", ErrChecksum)
+	}
+	return nil
+}
+
+func write(h hash.Hash, parts ...string) {
+	for _, part := range parts {
+		_, _ = h.Write([]byte(part)) // never fails
+	}
+}

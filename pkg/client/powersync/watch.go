@@ -1,0 +1,180 @@
+package powersync
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// lookEvery is how often it is looked whether another process has changed the file.
+const lookEvery = 200 * time.Millisecond
+
+// Changes returns a channel that is sent to at once, and after each change of one of the tables (all, where none is named) by the app,
+// the sync or another process. Changes that come faster than they are received become one. It is closed when ctx ends, or the database
+// is closed.
+func (db *DB) Changes(ctx context.Context, tables ...string) <-chan struct{} {
+	return db.watch.subscribe(ctx, func(table string) bool {
+		return slices.Contains(tables, table) || len(tables) == 0 && !strings.HasPrefix(table, "ps_")
+	})
+}
+
+// watch tells subscribers which tables have changed. It asks a connection of its own, to which every commit is another's.
+type watch struct {
+	conn  *sql.Conn
+	woken chan struct{}
+	end   context.CancelFunc
+	done  chan struct{}
+
+	mu          sync.Mutex
+	subscribers map[*subscriber]bool
+	closed      bool
+
+	syncedAt guarded[time.Time]
+
+	version int64            // of the database; the following are only of the goroutine
+	counts  map[string]int64 // of changes, by table
+}
+
+type subscriber struct {
+	changed chan struct{}
+	wants   func(table string) bool
+}
+
+func newWatch(ctx context.Context, db *DB) (*watch, error) {
+	conn, err := db.read.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	background, end := context.WithCancel(context.Background())
+	w := &watch{conn: conn, woken: make(chan struct{}, 1), end: end, done: make(chan struct{}), subscribers: map[*subscriber]bool{}, counts: map[string]int64{}}
+	if err := w.look(ctx); err != nil {
+		end()
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	go w.run(background)
+	return w, nil
+}
+
+func (w *watch) stop() {
+	w.end()
+	<-w.done
+	_ = w.conn.Close() // gives it back to its pool, which closes it
+}
+
+func (w *watch) wake() { poke(w.woken) }
+
+// poke sends to a channel that has room for one, unless it is there already.
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watch) run(ctx context.Context) {
+	defer close(w.done)
+	defer w.closeAll()
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.woken:
+		case <-ticker.C:
+			if !w.isWatched() {
+				continue
+			}
+		}
+		_ = w.look(ctx) // what it could not see now it sees the next time
+	}
+}
+
+func (w *watch) isWatched() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.subscribers) > 0
+}
+
+// look tells of what has changed since it was last called.
+func (w *watch) look(ctx context.Context) error {
+	var version int64
+	if err := w.conn.QueryRowContext(ctx, `PRAGMA data_version`).Scan(&version); err != nil || version == w.version {
+		return err
+	}
+	rows, err := w.conn.QueryContext(ctx, `SELECT type, n FROM ps_changes UNION ALL SELECT NULL, synced_at FROM ps_device`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	var changed []string
+	var syncedAt time.Time
+	for rows.Next() {
+		var table sql.NullString
+		var n int64
+		if err := rows.Scan(&table, &n); err != nil {
+			return err
+		}
+		switch {
+		case !table.Valid && n > 0:
+			syncedAt = time.UnixMicro(n)
+		case table.Valid && w.counts[table.String] != n:
+			w.counts[table.String] = n
+			changed = append(changed, table.String)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	w.version = version
+	w.syncedAt.set(syncedAt)
+	w.tell(changed...)
+	return nil
+}
+
+func (w *watch) tell(changed ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s := range w.subscribers {
+		if slices.ContainsFunc(changed, s.wants) {
+			poke(s.changed)
+		}
+	}
+}
+
+func (w *watch) subscribe(ctx context.Context, wants func(table string) bool) <-chan struct{} {
+	s := &subscriber{changed: make(chan struct{}, 1), wants: wants}
+	s.changed <- struct{}{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		close(s.changed)
+		return s.changed
+	}
+	w.subscribers[s] = true
+	context.AfterFunc(ctx, func() { w.unsubscribe(s) })
+	return s.changed
+}
+
+func (w *watch) unsubscribe(s *subscriber) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.subscribers[s] {
+		delete(w.subscribers, s)
+		close(s.changed)
+	}
+}
+
+func (w *watch) closeAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for s := range w.subscribers {
+		delete(w.subscribers, s)
+		close(s.changed)
+	}
+}
