@@ -1,10 +1,10 @@
 package powersync
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"strings"
 )
 
 // Kind is what a mutation does.
@@ -48,12 +48,14 @@ WHERE tx_id = (SELECT tx_id FROM ps_crud ORDER BY op_id LIMIT 1) ORDER BY op_id`
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			var m Mutation
-			var data []byte
+			var data sql.NullString
 			if err := rows.Scan(&m.OpID, &m.TxID, &m.Kind, &m.Table, &m.ID, &data); err != nil {
 				return err
 			}
-			m.ID = string(valid([]byte(m.ID)))
-			m.Data = valid(data)
+			m.ID = valid(m.ID)
+			if data.Valid {
+				m.Data = json.RawMessage(valid(data.String))
+			}
 			t.Mutations = append(t.Mutations, m)
 		}
 		return rows.Err()
@@ -66,7 +68,7 @@ WHERE tx_id = (SELECT tx_id FROM ps_crud ORDER BY op_id LIMIT 1) ORDER BY op_id`
 }
 
 // valid replaces what is no UTF-8, which SQLite takes and JSON must not hold: a server would refuse it for ever.
-func valid(text []byte) []byte { return bytes.ToValidUTF8(text, []byte("\uFFFD")) }
+func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // Complete takes a transaction from the queue: it has been uploaded, or can never be. To complete it again does nothing.
 func (db *DB) Complete(ctx context.Context, t Transaction) error {
