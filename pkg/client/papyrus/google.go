@@ -1,0 +1,204 @@
+package papyrus
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	_ "embed" // the page
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/text"
+)
+
+const (
+	callbackPort = "43821" // the one of the Flutter apps for Linux and Windows, which servers allow
+	callbackPath = "/auth/callback"
+	signInWait   = 10 * time.Minute // for the person
+	longestCode  = 1024
+	farewell     = 2 * time.Second // for the browser to get the last page
+)
+
+// LoginWithGoogle signs in through the system browser: open is given the URL to open there, and LoginWithGoogle waits, up to ten minutes,
+// until the browser comes back to a listener on this machine. It listens on loopback, at the port 43821 of the Flutter apps, or where
+// somebody else has that, at any port of 127.0.0.1 (RFC 8252 section 7.3).
+//
+// Between app and papyrus there is no state parameter. What binds the sign-in to this process is PKCE (RFC 7636): the code that the
+// browser brings is good with the verifier alone that never leaves this process, and papyrus gives no code to our challenge but at the end
+// of a sign-in that began with it. A page that sends the browser here with the code of another sign-in, to have this device signed in as
+// somebody else, brings one that papyrus refuses; the wait goes on, and the first code that papyrus takes ends it. So an error answer does,
+// which any page could send: it costs the person another try, and gives nobody anything. Other users of this machine may see the
+// challenge where the browser's arguments are seen; with it they could have this device signed in as themselves, which the command shows.
+func (r *AuthRepository) LoginWithGoogle(ctx context.Context, open func(url string) error) (User, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, signInWait, fmt.Errorf("nobody came back from the browser within %v", signInWait))
+	defer cancel()
+	listeners, redirectURI, err := listenForCallback(ctx)
+	if err != nil {
+		return User{}, err
+	}
+	f := &googleFlow{repository: r, redirectURI: redirectURI, verifier: rand.Text() + rand.Text(), done: make(chan googleEnd, 1)}
+	f.turn = make(chan struct{}, 1)
+	stop := f.serve(ctx, listeners)
+	defer stop()
+
+	if err := open(f.startURL()); err != nil {
+		return User{}, fmt.Errorf("open the browser: %w", err)
+	}
+	select {
+	case end := <-f.done:
+		return end.user, end.err
+	case <-ctx.Done():
+		return User{}, context.Cause(ctx)
+	}
+}
+
+// listenForCallback listens at localhost, by both of its addresses, since browsers choose: none may be left to another program.
+func listenForCallback(ctx context.Context) (listeners []net.Listener, redirectURI string, err error) {
+	var lc net.ListenConfig
+	v4, err := lc.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", callbackPort))
+	if err == nil {
+		v6, err := lc.Listen(ctx, "tcp6", net.JoinHostPort("::1", callbackPort))
+		switch {
+		case err == nil:
+			return []net.Listener{v4, v6}, "http://localhost:" + callbackPort + callbackPath, nil
+		case !isInUse(err): // this machine has no IPv6
+			return []net.Listener{v4}, "http://localhost:" + callbackPort + callbackPath, nil
+		}
+		_ = v4.Close() // one half is no use
+	}
+	if v4, err = lc.Listen(ctx, "tcp4", "127.0.0.1:0"); err != nil {
+		return nil, "", fmt.Errorf("listen for the browser to come back: %w", err)
+	}
+	return []net.Listener{v4}, "http://" + v4.Addr().String() + callbackPath, nil
+}
+
+// googleFlow is one sign-in by the browser.
+type googleFlow struct {
+	repository  *AuthRepository
+	redirectURI string
+	verifier    string
+	turn        chan struct{} // holds the callback that is being looked at
+	done        chan googleEnd
+}
+
+type googleEnd struct {
+	user User
+	err  error
+}
+
+// startURL is where the browser begins.
+func (f *googleFlow) startURL() string {
+	challenge := sha256.Sum256([]byte(f.verifier))
+	return f.repository.server.base + "/v1/auth/oauth/google/start?" + url.Values{
+		"redirect_uri":   {f.redirectURI},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
+	}.Encode()
+}
+
+// serve takes requests until stop is called, which lets answers that are under way get out.
+func (f *googleFlow) serve(ctx context.Context, listeners []net.Listener) (stop func()) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+callbackPath, f.callback)
+	s := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	for _, l := range listeners {
+		go func() { _ = s.Serve(l) }() // ends with stop
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+		defer cancel()
+		if s.Shutdown(ctx) != nil {
+			_ = s.Close()
+		}
+	}
+}
+
+// callback serves what a browser brings back: code or error.
+func (f *googleFlow) callback(w http.ResponseWriter, req *http.Request) {
+	query := req.URL.Query()
+	code, refusal := query["code"], query["error"]
+	switch {
+	case len(refusal) == 1 && len(code) == 0:
+		err := refusalOf(refusal[0])
+		f.end(googleEnd{err: err})
+		show(w, http.StatusOK, "Not signed in", err.Error()+".")
+	case len(code) == 1 && len(refusal) == 0 && text.IsPrintableASCII(code[0], longestCode):
+		f.exchange(w, req, code[0])
+	default:
+		show(w, http.StatusBadRequest, "Nothing to see here", "This page is for the way back from a sign-in.")
+	}
+}
+
+// exchange tries a code, one at a time, and ends the wait if it is good.
+func (f *googleFlow) exchange(w http.ResponseWriter, req *http.Request, code string) {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+	case <-req.Context().Done():
+		return
+	}
+	// A browser that goes away must not cut off an exchange: the code is good once.
+	user, err := f.repository.signIn(context.WithoutCancel(req.Context()), "/v1/auth/exchange-code",
+		map[string]string{"code": code, "code_verifier": f.verifier})
+	switch e, ok := errors.AsType[*Error](err); {
+	case err == nil:
+		f.end(googleEnd{user: user})
+		show(w, http.StatusOK, "Signed in", "You are signed in as "+user.Email+". Close this page and go back to the terminal.")
+	case ok && !errors.Is(err, ErrUnreachable):
+		show(w, http.StatusBadRequest, "Not signed in", "This is no sign-in that the terminal waits for: "+e.Error()+". It goes on waiting.")
+	default:
+		f.end(googleEnd{err: err})
+		show(w, http.StatusBadGateway, "Not signed in", "The terminal says why.")
+	}
+}
+
+// end ends the wait, if nothing has before.
+func (f *googleFlow) end(e googleEnd) {
+	select {
+	case f.done <- e:
+	default:
+	}
+}
+
+// refusals are the errors with which papyrus sends browsers back, and what they mean for the person.
+var refusals = map[string]string{
+	"access_denied":    "the sign-in was refused at the provider",
+	"account_exists":   "there is an account with this e-mail address already: sign in to it with its password",
+	"account_disabled": "this account is disabled",
+	"missing_code":     "the provider sent no answer that could be used: try again",
+	"exchange_failed":  "the provider did not confirm the sign-in: try again",
+}
+
+func refusalOf(code string) error {
+	if meaning, ok := refusals[code]; ok {
+		return errors.New(meaning)
+	}
+	return fmt.Errorf("the provider answers %s", strconv.Quote(text.Line(code, longestText)))
+}
+
+//go:embed google.html
+var pageText string
+
+var page = template.Must(template.New("page").Parse(pageText))
+
+// show answers with a page that runs and loads nothing, and takes no address anywhere: there is a code in it.
+func show(w http.ResponseWriter, status int, title, message string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Connection", "close") // the listener ends
+	w.WriteHeader(status)
+	_ = page.Execute(w, struct{ Title, Message string }{title, message}) // the browser may be gone
+}
