@@ -18,6 +18,15 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // the command could not do its work, or what it checked is wrong
 	exitUsage  = 2 // the command line is wrong
+
+	exitSignedOut   = 3 // nobody is signed in
+	exitUnreachable = 4 // the server cannot be reached
+)
+
+// Groups of commands.
+const (
+	groupServer = "server"
+	groupUser   = "user"
 )
 
 // Main runs the command line of this process and returns its exit code.
@@ -36,6 +45,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return exitOK
 	}
 
+	code, err := exitCodeOf(err)
 	if !errors.Is(err, errSilent) {
 		_, _ = fmt.Fprintln(errs, "provisioner: "+err.Error())
 	}
@@ -43,7 +53,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		_, _ = fmt.Fprintln(errs, "see 'provisioner --help', or --help behind a command")
 		return exitUsage
 	}
-	return exitFailed
+	return code
 }
 
 // errSilent fails a command that has already said what is wrong.
@@ -65,7 +75,8 @@ sync tokens.
 Try it:          provisioner demo
 Run it:          provisioner serve all
 Check settings:  provisioner config check all
-Audit it:        provisioner doctor all`,
+Audit it:        provisioner doctor all
+Use it:          provisioner login`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -73,11 +84,19 @@ Audit it:        provisioner doctor all`,
 	root.SetVersionTemplate("provisioner {{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	config.BindFileFlags(root.PersistentFlags())
-	root.AddCommand(
+	root.AddGroup(&cobra.Group{ID: groupServer, Title: "Commands of a server:"}, &cobra.Group{ID: groupUser, Title: "Commands of a user:"})
+	for _, c := range []*cobra.Command{
 		newServe(), newDemo(), newClient(),
 		newConfig(), newDoctor(), newSecret(), newKeyring(), newSig(),
 		newUser(), newAudit(), newJWKS(), newEvents(), newSync(), newMigrate(),
-		newHealthcheck(), newVersion(),
+		newHealthcheck(),
+	} {
+		c.GroupID = groupServer
+		root.AddCommand(c)
+	}
+	root.AddCommand(
+		newRegister(), newLogin(), newLogout(), newWhoami(), newSessions(), newOffline(), newKeys(),
+		newVersion(),
 	)
 	markUsage(root)
 	return root

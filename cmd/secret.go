@@ -84,7 +84,7 @@ func newSecretPut(target targetOf) *cobra.Command {
 func readSecret(c *cobra.Command, name string) (secret.Text, error) {
 	var text []byte
 	var err error
-	if in, ok := c.InOrStdin().(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+	if in := terminal(c.InOrStdin()); in != nil {
 		_, _ = fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", name)
 		text, err = term.ReadPassword(int(in.Fd()))
 		_, _ = fmt.Fprintln(c.ErrOrStderr())
@@ -99,6 +99,15 @@ func readSecret(c *cobra.Command, name string) (secret.Text, error) {
 		return secret.Text{}, errors.New("the value is empty: pipe it in, or type it at the prompt")
 	}
 	return secret.New(value), nil
+}
+
+// terminal returns the terminal that a stream is, nil if it is none.
+func terminal(stream any) *os.File {
+	file, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return nil
+	}
+	return file
 }
 
 func readInput(c *cobra.Command) ([]byte, error) {

@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/cli/browser"
+	"github.com/spf13/cobra"
+)
+
+func newLogin() *cobra.Command {
+	var google, noBrowser bool
+	c := &cobra.Command{
+		Use:   "login EMAIL | --google",
+		Short: "Sign in with a password, or with Google",
+		Long: `Sign in with a password, which is asked for on a terminal and read from standard input otherwise; or with Google, or the provider
+that the server has in its place, in your browser. The sign-in outlives the command: it is kept in the system keyring, else in the
+client's directory.`,
+		Example: `  provisioner login ann@example.com
+  provisioner login --google
+  provisioner login --google --no-browser`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if google != (len(args) == 0) || len(args) > 1 {
+				return errors.New("give an EMAIL or --google")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return withApp(c, func(ctx context.Context, a *app) error {
+				if google {
+					return a.entered(ctx, c, a.auth.LoginWithGoogle(ctx, browserOf(ctx, c, noBrowser)))
+				}
+				password, err := readSecret(c, "the password")
+				if err != nil {
+					return err
+				}
+				return a.entered(ctx, c, a.auth.Login(ctx, args[0], password))
+			})
+		},
+	}
+	c.Flags().BoolVar(&google, "google", false, "sign in with Google, in the browser")
+	c.Flags().BoolVar(&noBrowser, "no-browser", false, "print the URL instead of opening it: for a browser on this machine")
+	return userCommand(c)
+}
+
+// browserOf returns what opens a URL in the browser, $BROWSER or the system's, and has the person open it where that fails.
+func browserOf(ctx context.Context, c *cobra.Command, noBrowser bool) func(url string) error {
+	say := func(format string, args ...any) error {
+		_, err := fmt.Fprintf(c.ErrOrStderr(), format+"\n", args...)
+		return err
+	}
+	return func(url string) error {
+		if !noBrowser && openBrowser(ctx, c, url) == nil {
+			return say("Sign in in your browser. Ctrl-C gives up.")
+		}
+		return say("Open this in a browser on this machine:\n\n%s\n\nCtrl-C gives up.", url)
+	}
+}
+
+// openBrowser has a browser open a URL, and does not wait for the browser to end.
+func openBrowser(ctx context.Context, c *cobra.Command, url string) error {
+	if program := os.Getenv("BROWSER"); program != "" {
+		chosen := exec.CommandContext(ctx, program, url) //nolint:gosec // the person names it
+		if err := chosen.Start(); err != nil {
+			return err
+		}
+		go func() { _ = chosen.Wait() }() // the sign-in is what tells
+		return nil
+	}
+	browser.Stdout, browser.Stderr = c.ErrOrStderr(), c.ErrOrStderr()
+	return browser.OpenURL(url)
+}

@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/pkg/client/papyrus"
+	"github.com/provisioner/provisioner/pkg/text"
+)
+
+// longestCell is how much of a text that somebody else chose is shown in a table, in bytes.
+const longestCell = 60
+
+func newSessions() *cobra.Command {
+	list := newSessionsList()
+	c := &cobra.Command{
+		Use:   "sessions",
+		Short: "See where your account is signed in, and end that",
+		Example: `  provisioner sessions
+  provisioner sessions end --all`,
+		Args: cobra.NoArgs,
+		RunE: list.RunE,
+	}
+	c.Flags().AddFlag(list.Flags().Lookup("json"))
+	c.AddCommand(list, newSessionsEnd())
+	return userCommand(c)
+}
+
+// sessionRecord is a session as the commands print it.
+type sessionRecord struct {
+	SessionID  string    `json:"sessionId"`
+	ClientType string    `json:"clientType"`
+	Device     string    `json:"device"`
+	CreatedAt  time.Time `json:"createdAt"`
+	LastSeenAt time.Time `json:"lastSeenAt"`
+	ExpiresAt  time.Time `json:"expiresAt"`
+	Current    bool      `json:"current"`
+}
+
+func newSessionsList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the sessions of your account",
+		Example: "  provisioner sessions list --json | jq -r .sessionId",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withUser(c, func(ctx context.Context, a *app) error {
+				devices, err := a.repository.Devices(ctx)
+				if err != nil {
+					return err
+				}
+				return printSessions(c, devices, asJSON)
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line")
+	return c
+}
+
+func printSessions(c *cobra.Command, devices []papyrus.Device, asJSON bool) error {
+	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	if !asJSON {
+		_, _ = fmt.Fprintln(w, "SESSION ID\tDEVICE\tTYPE\tLAST SEEN\tEXPIRES\t")
+	}
+	for _, d := range devices {
+		if asJSON {
+			if err := printLine(c, sessionRecord{d.SessionID, d.ClientType, d.Label, d.CreatedAt, d.LastSeenAt, d.ExpiresAt, d.Current}); err != nil {
+				return err
+			}
+			continue
+		}
+		mark := ""
+		if d.Current {
+			mark = "this device"
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n",
+			cell(d.SessionID), cell(d.Label), cell(d.ClientType), showTime(d.LastSeenAt), showTime(d.ExpiresAt), mark)
+	}
+	return w.Flush()
+}
+
+// cell is a text that somebody else chose, made safe for a terminal.
+func cell(s string) string { return text.Line(s, longestCell) }
+
+func newSessionsEnd() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "end SESSION_ID | --all",
+		Short: "End a session, or all of them: that device is signed out",
+		Example: `  provisioner sessions end 3f1f6c1e-4b6c-4d0e-9c55-8d2d3ab7ed2e
+  provisioner sessions end --all`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if all != (len(args) == 0) || len(args) > 1 {
+				return errors.New("give a SESSION_ID or --all")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return withUser(c, func(ctx context.Context, a *app) error {
+				end := a.repository.EndAllDevices
+				if !all {
+					end = func(ctx context.Context) error { return a.repository.EndDevice(ctx, args[0]) }
+				}
+				if err := end(ctx); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintln(c.OutOrStdout(), "ended")
+				return err
+			})
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "end every session, that of this device too")
+	return c
+}
