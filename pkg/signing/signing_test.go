@@ -4,18 +4,16 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/signing"
+	"github.com/provisioner/provisioner/test/vectors"
 )
 
 const (
@@ -29,36 +27,17 @@ var (
 	body = []byte(`{"action":"ping"}`)
 )
 
-type vector struct{ Name, Secret, Timestamp, Body, Signature string }
-
-func vectors(t testing.TB) []vector {
-	t.Helper()
-	raw, err := os.ReadFile("testdata/vectors.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []vector
-	if err := json.Unmarshal(raw, &out); err != nil || len(out) == 0 {
-		t.Fatalf("no vectors: %v", err)
-	}
-	return out
-}
-
+// TestGoldenVectors has the three of the contract; test/vectors runs all.
 func TestGoldenVectors(t *testing.T) {
-	for _, v := range vectors(t) {
+	for _, v := range vectors.Load[vectors.Signing](t, "signing.json")[:3] {
 		t.Run(v.Name, func(t *testing.T) {
 			ring, err := signing.NewSingleKey([]byte(v.Secret))
 			if err != nil {
 				t.Fatal(err)
 			}
-			milliseconds, err := strconv.ParseInt(v.Timestamp, 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-
-			got, err := ring.Sign(time.UnixMilli(milliseconds), []byte(v.Body))
-			if err != nil || got.Signature != v.Signature || got.Timestamp != v.Timestamp {
-				t.Errorf("Sign() = %+v, %v; want %s", got, err, v.Signature)
+			got, err := ring.Sign(time.UnixMilli(v.Now), v.Bytes())
+			if want := v.Signed(t); err != nil || got.Signature != want["x-signature"] || got.Timestamp != want["x-timestamp"] {
+				t.Errorf("Sign() = %+v, %v; want %v", got, err, want)
 			}
 		})
 	}
@@ -315,8 +294,11 @@ func TestExplain(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	for _, v := range vectors(f) {
-		f.Add(v.Timestamp, v.Signature, "k1", []byte(v.Body))
+	for _, v := range vectors.Load[vectors.Signing](f, "signing.json") {
+		if v.Kind == "sign" {
+			h := v.Signed(f)
+			f.Add(h["x-timestamp"], h["x-signature"], "k1", v.Bytes())
+		}
 	}
 	f.Add("1700000000000", strings.Repeat("A", 64), "", []byte("x"))
 	ring := newRing(f, "k1")
