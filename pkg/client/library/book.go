@@ -51,6 +51,23 @@ const (
 // ReadingStatuses are all that apps know.
 var ReadingStatuses = []ReadingStatus{NotStarted, Unread, InProgress, Completed, Paused, Abandoned}
 
+// originKey is the member of the custom metadata that says what a book was imported from.
+const originKey = "import"
+
+// Origin is what the book was imported from, such as the digest of a file; "" where it was not.
+func (b *Book) Origin() string {
+	origin, _ := b.CustomMetadata[originKey].(string)
+	return origin
+}
+
+// SetOrigin notes what the book is imported from.
+func (b *Book) SetOrigin(origin string) {
+	if b.CustomMetadata == nil {
+		b.CustomMetadata = map[string]any{}
+	}
+	b.CustomMetadata[originKey] = origin
+}
+
 // column joins a column of the table to a field of a Book.
 type column struct {
 	name string
@@ -167,6 +184,14 @@ func jsonColumn[T any](name string, field func(*Book) *T, isNone func(T) bool) c
 	}
 }
 
+// checkJSON returns an error for what JSON cannot hold.
+func checkJSON(v any) error {
+	if _, err := json.Marshal(v); err != nil {
+		return fmt.Errorf("custom metadata: %w", err)
+	}
+	return nil
+}
+
 // orNil returns v, nil for the zero value.
 func orNil[T comparable](v T) any {
 	if v == *new(T) {
@@ -209,3 +234,10 @@ func Schema() powersync.Schema {
 
 // owner has one row at most: whose account database this is.
 var owner = powersync.Table{Name: "owner", LocalOnly: true, Columns: []powersync.Column{{Name: "user_id", Type: powersync.Text}}}
+
+// guestSchema is that of a database which never leaves the device: nothing in it is queued.
+func guestSchema() powersync.Schema {
+	s := Schema()
+	s[0].LocalOnly = true
+	return s
+}

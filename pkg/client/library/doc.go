@@ -3,3 +3,9 @@
 // opens the one that the state of a sign-in asks for, and never carries a row from one to the other. A [DataStore] is the books of the
 // open one. How rows are synced is the concern of package powersync, and who is signed in that of package papyrus.
 package library
+
+// The files of a Service in its directory.
+const (
+	AccountFile = "papyrus-account.db"
+	GuestFile   = "papyrus-guest.db"
+)

@@ -22,7 +22,7 @@ import (
 
 // What is read of a CSV file at most, in bytes and fields.
 const (
-	maxTable   = 64 << 20
+	maxTable   = 32 << 20
 	maxHeader  = 64 << 10
 	maxColumns = 1000
 )

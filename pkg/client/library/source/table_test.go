@@ -128,7 +128,7 @@ func TestWhatIsNoSourceIsRefused(t *testing.T) {
 		newTable(t, ""):                             "empty",
 		newTable(t, "name,author\nEmma,A\n"):        "no column title",
 		newTable(t, strings.Repeat(",", 2000)+"\n"): "too many columns",
-		newTable(t, "title\n"+strings.Repeat(strings.Repeat("a", 1023)+"\n", 65<<10)): "larger",
+		newTable(t, "title\n"+strings.Repeat(strings.Repeat("a", 1023)+"\n", 33<<10)): "larger",
 		filepath.Join(t.TempDir(), "nowhere"):                                         "no such file",
 		"/dev/null":                                                                   "neither a directory nor a file",
 		one:                                                                           "give the directory",
