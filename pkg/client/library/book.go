@@ -234,10 +234,3 @@ func Schema() powersync.Schema {
 
 // owner has one row at most: whose account database this is.
 var owner = powersync.Table{Name: "owner", LocalOnly: true, Columns: []powersync.Column{{Name: "user_id", Type: powersync.Text}}}
-
-// guestSchema is that of a database which never leaves the device: nothing in it is queued.
-func guestSchema() powersync.Schema {
-	s := Schema()
-	s[0].LocalOnly = true
-	return s
-}
