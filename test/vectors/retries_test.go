@@ -3,6 +3,7 @@ package vectors_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,11 +81,12 @@ func TestTimestamps(t *testing.T) {
 
 // network is the way from a client to a server on loopback, for whatever URL, where requests get what a script says.
 type network struct {
-	t                        *testing.T
-	answers                  []vectors.Answer
-	requests                 []*http.Request
-	bodies                   [][]byte
 	server, nobody, stranger *url.URL // answers, refuses connections, has a certificate that nobody vouches for
+
+	mu       sync.Mutex
+	answers  []vectors.Answer
+	requests []*http.Request
+	bodies   [][]byte
 }
 
 func newNetwork(t *testing.T) *network {
@@ -102,7 +105,7 @@ func newNetwork(t *testing.T) *network {
 		t.Fatal(err)
 	}
 	return &network{
-		t: t, server: parse(t, server.URL), stranger: parse(t, stranger.URL), nobody: parse(t, "http://"+closed.Addr().String()),
+		server: parse(t, server.URL), stranger: parse(t, stranger.URL), nobody: parse(t, "http://"+closed.Addr().String()),
 	}
 }
 
@@ -126,12 +129,10 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
 	}
-	n.requests, n.bodies = append(n.requests, r), append(n.bodies, body)
-	if len(n.requests) > len(n.answers) {
-		n.t.Fatalf("request %d: there is no answer to it", len(n.requests))
+	answer, ok := n.next(r, body)
+	if !ok {
+		return nil, errors.New("one request too many")
 	}
-	answer := n.answers[len(n.requests)-1]
-
 	to := n.server
 	switch answer.Failure {
 	case "connectionTimeout", "receiveTimeout":
@@ -150,6 +151,17 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	r.Header.Set(scripted, string(text))
 	r.Body, r.ContentLength = http.NoBody, 0
 	return http.DefaultTransport.RoundTrip(r)
+}
+
+// next takes a request down, and returns its answer if there is one.
+func (n *network) next(r *http.Request, body []byte) (vectors.Answer, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.requests, n.bodies = append(n.requests, r), append(n.bodies, body)
+	if len(n.requests) > len(n.answers) {
+		return vectors.Answer{}, false
+	}
+	return n.answers[len(n.requests)-1], true
 }
 
 // reply gives the answer that the request brings, or breaks the connection.
