@@ -5,10 +5,11 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ErrChecksum is the error of a download whose operations are not those that the server summed up. The buckets concerned are downloaded
@@ -38,7 +39,7 @@ func (b *bucket) save(ctx context.Context, tx *sql.Tx) error {
 
 // receive keeps a page of operations, all or none.
 func (db *DB) receive(ctx context.Context, p *page) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
+	return db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		b, err := bucketByName(ctx, tx, p.Bucket)
 		if err != nil {
 			return err
@@ -67,12 +68,14 @@ func newOplog(ctx context.Context, db *DB) (*oplog, error) {
 		text string
 	}{
 		{&l.supersede, `DELETE FROM ps_oplog WHERE type = ? AND row_id = ? AND bucket = ? AND subkey = ? RETURNING checksum`},
-		{&l.insert, `INSERT INTO ps_oplog (type, row_id, bucket, subkey, op_id, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)`},
-		{&l.stale, `INSERT OR IGNORE INTO ps_stale (type, row_id) VALUES (?, ?)`},
-		{&l.staleAll, `INSERT OR IGNORE INTO ps_stale (type, row_id) SELECT type, row_id FROM ps_oplog WHERE bucket = ?`},
+		{&l.insert, `INSERT INTO ps_oplog (type, row_id, bucket, subkey, op_id, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING`},
+		{&l.stale, `INSERT INTO ps_stale (type, row_id, why) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET why = max(why, 1)`},
+		{&l.staleAll, `INSERT INTO ps_stale (type, row_id, why) SELECT type, row_id, 1 FROM ps_oplog WHERE bucket = ?
+ON CONFLICT DO UPDATE SET why = max(why, 1)`},
 		{&l.removeAll, `DELETE FROM ps_oplog WHERE bucket = ?`},
 	} {
-		prepared, err := db.write.PrepareContext(ctx, s.text)
+		prepared, err := db.sync.PrepareContext(ctx, s.text)
 		if err != nil {
 			return nil, err
 		}
@@ -101,12 +104,8 @@ func (l *oplog) add(ctx context.Context, b *bucket, op *operation) error {
 	sum := op.sum()
 	switch op.Kind {
 	case "PUT":
-		if err := l.takeOut(ctx, b, op); err != nil {
-			return err
-		}
 		b.held += sum
-		_, err := l.insert.ExecContext(ctx, op.Type, op.RowID, b.id, op.Subkey, int64(op.ID), sum, op.Data)
-		return err
+		return l.putIn(ctx, b, op)
 	case "REMOVE":
 		b.gone += sum
 		if err := l.takeOut(ctx, b, op); err != nil {
@@ -120,6 +119,22 @@ func (l *oplog) add(ctx context.Context, b *bucket, op *operation) error {
 	default: // MOVE
 		b.gone += sum
 		return nil
+	}
+}
+
+// putIn has the operation be the one of its row. Most rows are new.
+func (l *oplog) putIn(ctx context.Context, b *bucket, op *operation) error {
+	for {
+		done, err := l.insert.ExecContext(ctx, op.Type, op.RowID, b.id, op.Subkey, int64(op.ID), op.sum(), op.Data)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); n > 0 || err != nil {
+			return err
+		}
+		if err := l.takeOut(ctx, b, op); err != nil {
+			return err
+		}
 	}
 }
 
@@ -158,7 +173,7 @@ func (l *oplog) drop(ctx context.Context, tx *sql.Tx, buckets []int64) error {
 }
 
 func (db *DB) dropBucket(ctx context.Context, name string) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
+	return db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		b, err := bucketByName(ctx, tx, name)
 		if err != nil {
 			return err
@@ -175,7 +190,7 @@ func (op *operation) check(contentSums bool) error {
 	h := sha256.New()
 	switch op.Kind {
 	case "PUT":
-		if !json.Valid([]byte(op.Data)) || op.Data[0] != '{' {
+		if !jsontext.Value(op.Data).IsValid() || op.Data[0] != '{' {
 			return fmt.Errorf("%w: its row is no JSON object", ErrChecksum)
 		}
 		write(h, "put.", op.Type, ".", op.RowID, ".", op.Data)

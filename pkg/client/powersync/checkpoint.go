@@ -44,7 +44,7 @@ func (db *DB) prepare(ctx context.Context, t *target) (expected int64, err error
 	if err != nil {
 		return 0, err
 	}
-	err = db.change(ctx, func(tx *sql.Tx) error {
+	err = db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		gone, err := ids(tx.QueryContext(ctx, `SELECT id FROM ps_buckets WHERE name NOT IN (SELECT value FROM json_each(?))`, string(names)))
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ const lowest = 1<<31 - 1
 // written is not part of it yet. Buckets that do not add up are dropped, and the error is ErrChecksum.
 func (db *DB) finish(ctx context.Context, t *target, priority int64) error {
 	var wrong error
-	err := db.change(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		var dropped []int64
 		for name, state := range t.buckets {
 			if state.priority() > priority {
@@ -136,8 +136,8 @@ func (db *DB) show(ctx context.Context, tx *sql.Tx, t *target, priority int64) e
 // apply makes the rows anew of which the buckets up to a priority have news, but where something is owed not those that the app
 // changed.
 func (db *DB) apply(ctx context.Context, tx *sql.Tx, priority int64, owed bool) error {
-	_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO ps_stale (type, row_id)
-SELECT o.type, o.row_id FROM ps_buckets b JOIN ps_oplog o ON o.bucket = b.id AND o.op_id > b.applied_op WHERE b.priority <= ?`, priority)
+	_, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO ps_stale (type, row_id, why)
+SELECT o.type, o.row_id, 0 FROM ps_buckets b JOIN ps_oplog o ON o.bucket = b.id AND o.op_id > b.applied_op WHERE b.priority <= ?`, priority)
 	if err != nil {
 		return err
 	}
@@ -154,17 +154,18 @@ SELECT o.type, o.row_id FROM ps_buckets b JOIN ps_oplog o ON o.bucket = b.id AND
 }
 
 // apply makes the table's stale rows anew. A row that several buckets have is as its last operation says; of buckets of a later
-// priority only those count that the app has been shown.
+// priority only those operations count that the app has been shown.
 func (t Table) apply(ctx context.Context, tx *sql.Tx, priority int64, owed bool) error {
-	const stale = `FROM ps_stale s WHERE s.type = ?1 AND NOT (s.local AND ?3)`
-	const current = `FROM ps_oplog o JOIN ps_buckets b ON b.id = o.bucket
-WHERE o.type = ?1 AND o.row_id = s.row_id AND (b.priority <= ?2 OR o.op_id <= b.applied_op)`
+	const stale = `s.type = ?1 AND NOT (s.why = 2 AND ?3)`
+	current := fmt.Sprintf(`o.type = ?1 AND o.row_id = s.row_id AND (?2 = %d OR
+EXISTS (SELECT * FROM ps_buckets b WHERE b.id = o.bucket AND (b.priority <= ?2 OR o.op_id <= b.applied_op)))`, lowest)
 	var rows int64
 	for _, statement := range []string{
 		fmt.Sprintf(`INSERT INTO %s (id, data)
-SELECT row_id, data FROM (SELECT s.row_id, (SELECT o.data %s ORDER BY o.op_id DESC LIMIT 1) AS data %s) WHERE data IS NOT NULL
+SELECT row_id, data FROM (SELECT s.row_id, o.data, max(o.op_id) FROM ps_stale s CROSS JOIN ps_oplog o ON %s WHERE %s GROUP BY s.row_id) WHERE true
 ON CONFLICT (id) DO UPDATE SET data = excluded.data WHERE data <> excluded.data`, t.rows(), current, stale),
-		fmt.Sprintf(`DELETE FROM %s WHERE id IN (SELECT s.row_id %s AND NOT EXISTS (SELECT * %s))`, t.rows(), stale, current),
+		fmt.Sprintf(`DELETE FROM %s WHERE id IN
+(SELECT s.row_id FROM ps_stale s WHERE %s AND s.why > 0 AND NOT EXISTS (SELECT * FROM ps_oplog o WHERE %s))`, t.rows(), stale, current),
 	} {
 		done, err := tx.ExecContext(ctx, statement, t.Name, priority, owed)
 		if err != nil {

@@ -79,7 +79,7 @@ func (db *DB) StatusChanges(ctx context.Context) <-chan struct{} {
 // by whichever process syncs; or with the error of ctx, and what has kept it.
 func (db *DB) AwaitSynced(ctx context.Context) error {
 	// A write checkpoint that is asked for from now on is part of no older checkpoint.
-	err := db.change(ctx, func(tx *sql.Tx) error {
+	err := db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE ps_device SET asks = asks + 1, target = ?`, int64(unknown)); err != nil {
 			return err
 		}

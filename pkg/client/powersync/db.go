@@ -28,22 +28,23 @@ const (
 
 // DB is a database on this device. Its methods are safe for concurrent use.
 type DB struct {
-	write, read *sql.DB
-	path        string
-	schema      Schema
-	clientID    string
-	http        *http.Client
-	backoff     backoff
-	encoding    string
-	contentSums bool
-	wrap        func(driver.Connector) driver.Connector // of tests
-	now         func() time.Time
+	write, sync, read *sql.DB // of the app, of what the service sends, and of both
+	path              string
+	schema            Schema
+	clientID          string
+	http              *http.Client
+	backoff           backoff
+	encoding          string
+	contentSums       bool
+	wrap              func(driver.Connector) driver.Connector // of tests
+	now               func() time.Time
 
 	epoch  guarded[int64] // of the data that this DB was opened with
 	oplog  *oplog
 	watch  *watch
 	status guarded[Status]
 
+	writing    sync.Mutex // held in a transaction that writes: SQLite would have one of two wait, and look again only after a while
 	connecting sync.Mutex // held while syncing changes
 	syncing    *syncer    // nil while disconnected
 }
@@ -86,7 +87,7 @@ func Open(ctx context.Context, path string, schema Schema, options ...Option) (*
 	return db, nil
 }
 
-func (db *DB) open(ctx context.Context) error {
+func (db *DB) open(ctx context.Context) (err error) {
 	path, err := filepath.Abs(db.path)
 	if err != nil {
 		return err
@@ -94,13 +95,25 @@ func (db *DB) open(ctx context.Context) error {
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	if db.write, err = db.pool(path, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}}, 1); err != nil {
-		return err
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.closePools())
+		}
+	}()
+	for _, p := range []struct {
+		into     **sql.DB
+		settings url.Values
+		size     int
+	}{
+		{&db.write, url.Values{"_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_synchronous": {"FULL"}}, 1},
+		{&db.sync, url.Values{"_txlock": {"immediate"}, "_synchronous": {"NORMAL"}}, 1},
+		{&db.read, url.Values{"_query_only": {"true"}}, readers},
+	} {
+		if *p.into, err = db.pool(path, p.settings, p.size); err != nil {
+			return err
+		}
 	}
-	if db.read, err = db.pool(path, url.Values{"_query_only": {"true"}}, readers); err != nil {
-		return errors.Join(err, db.write.Close())
-	}
-	err = db.transact(ctx, func(tx *sql.Tx) error {
+	err = transact(ctx, db.write, nil, func(tx *sql.Tx) error {
 		if err := install(ctx, tx, db.schema, uuid.NewString()); err != nil {
 			return err
 		}
@@ -115,10 +128,17 @@ func (db *DB) open(ctx context.Context) error {
 	if err == nil {
 		db.watch, err = newWatch(ctx, db)
 	}
-	if err != nil {
-		return errors.Join(err, db.write.Close(), db.read.Close())
+	return err
+}
+
+func (db *DB) closePools() error {
+	var errs []error
+	for _, pool := range []*sql.DB{db.write, db.sync, db.read} {
+		if pool != nil {
+			errs = append(errs, pool.Close())
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // createPrivate makes an empty file that only its owner may read, and its directory, unless they exist. SQLite gives the files that it
@@ -134,14 +154,13 @@ func createPrivate(path string) error {
 	return f.Close()
 }
 
-// pool opens connections to the file. Every commit is on the disk before it returns.
+// pool opens connections to the file. What the app commits is on the disk before that returns; what the service sent can be sent again.
 func (db *DB) pool(path string, settings url.Values, size int) (*sql.DB, error) {
 	query := url.Values{
 		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
-		"_synchronous":  {"FULL"},
 		"_dqs":          {"false"}, // "text" in double quotes is a name
 		"_error_rc":     {"true"},
-		"_pragma":       {"cache_size(-8192)", "journal_size_limit(16777216)", "temp_store(2)"},
+		"_pragma":       {"cache_size(-16384)", "wal_autocheckpoint(4000)", "journal_size_limit(16777216)", "temp_store(2)"},
 	}
 	for name, values := range settings {
 		query[name] = values
@@ -161,13 +180,13 @@ func (db *DB) pool(path string, settings url.Values, size int) (*sql.DB, error) 
 func (db *DB) Close() error {
 	db.Disconnect()
 	db.watch.stop()
-	return errors.Join(db.write.Close(), db.read.Close())
+	return db.closePools()
 }
 
 // Write runs work in a transaction, which is kept if work returns nil. What it does to the views of synced tables is queued, to be
 // uploaded as one transaction.
 func (db *DB) Write(ctx context.Context, work func(tx *sql.Tx) error) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
+	return db.change(ctx, db.write, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE ps_device SET tx_id = tx_id + 1`); err != nil {
 			return err
 		}
@@ -175,9 +194,9 @@ func (db *DB) Write(ctx context.Context, work func(tx *sql.Tx) error) error {
 	})
 }
 
-// change runs work in a transaction that writes, unless the database was cleared meanwhile, and wakes those who watch.
-func (db *DB) change(ctx context.Context, work func(tx *sql.Tx) error) error {
-	return db.transact(ctx, func(tx *sql.Tx) error {
+// change runs work in a transaction of the pool, unless the database was cleared meanwhile, and wakes those who watch.
+func (db *DB) change(ctx context.Context, pool *sql.DB, work func(tx *sql.Tx) error) error {
+	return db.transact(ctx, pool, func(tx *sql.Tx) error {
 		if err := db.checkEpoch(ctx, tx); err != nil {
 			return err
 		}
@@ -185,13 +204,13 @@ func (db *DB) change(ctx context.Context, work func(tx *sql.Tx) error) error {
 	})
 }
 
-func (db *DB) transact(ctx context.Context, work func(tx *sql.Tx) error) error {
-	if err := transact(ctx, db.write, nil, work); err != nil {
+func (db *DB) transact(ctx context.Context, pool *sql.DB, work func(tx *sql.Tx) error) error {
+	db.writing.Lock()
+	defer db.writing.Unlock()
+	if err := transact(ctx, pool, nil, work); err != nil {
 		return err
 	}
-	if db.watch != nil {
-		db.watch.wake()
-	}
+	db.watch.wake()
 	return nil
 }
 
@@ -228,7 +247,7 @@ func (db *DB) checkEpoch(ctx context.Context, tx *sql.Tx) error {
 func (db *DB) Clear(ctx context.Context) error {
 	db.Disconnect()
 	var epoch int64
-	err := db.transact(ctx, func(tx *sql.Tx) (err error) {
+	err := db.transact(ctx, db.write, func(tx *sql.Tx) (err error) {
 		epoch, err = clearAll(ctx, tx)
 		return err
 	})

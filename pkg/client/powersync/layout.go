@@ -56,11 +56,11 @@ CREATE TABLE IF NOT EXISTS ps_oplog (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ps_oplog_row ON ps_oplog (type, row_id, bucket, subkey);
 CREATE INDEX IF NOT EXISTS ps_oplog_op ON ps_oplog (bucket, op_id);
--- Rows that the next checkpoint makes anew, besides those with new operations: what was removed, and what the app changed (local).
+-- Rows that the next checkpoint makes anew: those with new operations (0), those that may be gone (1), those that the app changed (2).
 CREATE TABLE IF NOT EXISTS ps_stale (
 	type   TEXT NOT NULL,
 	row_id TEXT NOT NULL,
-	local  INTEGER NOT NULL DEFAULT 0,
+	why    INTEGER NOT NULL,
 	PRIMARY KEY (type, row_id)
 ) WITHOUT ROWID;
 -- Counts the changes of each table, for those who watch.
@@ -132,7 +132,7 @@ func remake(schema Schema) []string {
 	var statements []string
 	for _, t := range schema {
 		if !t.LocalOnly {
-			statements = append(statements, fmt.Sprintf(`INSERT OR IGNORE INTO ps_stale (type, row_id) SELECT type, row_id FROM ps_oplog WHERE type = '%s'`, t.Name))
+			statements = append(statements, fmt.Sprintf(`INSERT OR IGNORE INTO ps_stale (type, row_id, why) SELECT type, row_id, 0 FROM ps_oplog WHERE type = '%s'`, t.Name))
 		}
 	}
 	return statements
@@ -167,7 +167,7 @@ func (t Table) statements() []string {
 // trigger is one for each row that an event changes in the view.
 func (t Table) trigger(event string, statements ...string) string {
 	if !t.LocalOnly {
-		statements = append(statements, fmt.Sprintf(`INSERT INTO ps_stale (type, row_id, local) VALUES ('%s', %s.id, 1) ON CONFLICT (type, row_id) DO UPDATE SET local = 1`, t.Name, side(event)),
+		statements = append(statements, fmt.Sprintf(`INSERT INTO ps_stale (type, row_id, why) VALUES ('%s', %s.id, 2) ON CONFLICT (type, row_id) DO UPDATE SET why = 2`, t.Name, side(event)),
 			fmt.Sprintf(`UPDATE ps_device SET target = %d WHERE target <> %[1]d`, unknown), changed(queueChanges))
 	}
 	statements = append(statements, changed(t.Name))

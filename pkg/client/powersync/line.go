@@ -3,12 +3,13 @@ package powersync
 import (
 	"bufio"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"strconv"
+
+	"github.com/go-json-experiment/json"
 )
 
 // The content types of a stream.

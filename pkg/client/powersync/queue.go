@@ -72,7 +72,7 @@ func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // Complete takes a transaction from the queue: it has been uploaded, or can never be. To complete it again does nothing.
 func (db *DB) Complete(ctx context.Context, t Transaction) error {
-	return db.change(ctx, func(tx *sql.Tx) error {
+	return db.change(ctx, db.sync, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM ps_crud WHERE op_id <= ?`, t.Mutations[len(t.Mutations)-1].OpID); err != nil {
 			return err
 		}

@@ -277,7 +277,7 @@ func (s *stream) showHeldBack(ctx context.Context) error {
 	if !s.target.complete {
 		return nil
 	}
-	return s.db.change(ctx, func(tx *sql.Tx) error { return s.db.show(ctx, tx, &s.target, lowest) })
+	return s.db.change(ctx, s.db.sync, func(tx *sql.Tx) error { return s.db.show(ctx, tx, &s.target, lowest) })
 }
 
 // renew fetches new credentials before the old ones end, while the stream stands. It reports whether they have ended.

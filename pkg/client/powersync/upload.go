@@ -58,7 +58,7 @@ func (s *syncer) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.db.change(ctx, func(tx *sql.Tx) error {
+	err = s.db.change(ctx, s.db.sync, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE ps_device SET target = ?
 WHERE NOT EXISTS (SELECT * FROM ps_crud) AND asks = ? AND `+lastMutation+` = ?`, asked, asks, lastOp)
 		return err
