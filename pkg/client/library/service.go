@@ -1,0 +1,299 @@
+package library
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/provisioner/provisioner/pkg/client/papyrus"
+	"github.com/provisioner/provisioner/pkg/client/powersync"
+)
+
+// Kind is which of the two libraries.
+type Kind string
+
+// The libraries.
+const (
+	Guest   Kind = "guest"   // of offline mode: on this device alone, kept until it is deleted by name
+	Account Kind = "account" // of a user: synced, and cleared when the user goes
+)
+
+// ErrNoLibrary is the error of what needs a library while nobody is signed in and offline mode is not chosen.
+var ErrNoLibrary = errors.New("no library is open")
+
+// ErrUnknownUser is the error of opening an account's library before it could be found out whose it is.
+var ErrUnknownUser = errors.New("it is not known whose library this is")
+
+// Service opens the database that the state of a sign-in asks for, and syncs that of an account (PapyrusPowerSyncService of the app). It
+// is safe for concurrent use, and several processes may have a Service of one directory.
+type Service struct {
+	dir     string
+	auth    *papyrus.AuthRepository
+	options []powersync.Option
+	notify  func(Upload)
+
+	mu     sync.Mutex
+	db     *powersync.DB // of the open library; nil while there is none
+	kind   Kind
+	userID string
+}
+
+// Option changes a default of a Service.
+type Option func(*Service)
+
+// WithUploadHook has f told of uploads that the server did not take as they were, so that a person hears of them.
+func WithUploadHook(f func(Upload)) Option { return func(s *Service) { s.notify = f } }
+
+// WithPowerSync passes options to the databases.
+func WithPowerSync(options ...powersync.Option) Option {
+	return func(s *Service) { s.options = append(s.options, options...) }
+}
+
+// Open returns the service of the databases in dir, none of which is open before [Service.Apply].
+func Open(dir string, auth *papyrus.AuthRepository, options ...Option) *Service {
+	s := &Service{dir: dir, auth: auth, notify: func(Upload) {}}
+	for _, option := range options {
+		option(s)
+	}
+	return s
+}
+
+// Apply brings the databases in line with the state of the sign-in. Signed in, also while the network is away, the account's is open,
+// cleared first if it was another user's. Signed out, or in offline mode, the account's is cleared, also of what was not uploaded and of
+// what a crash left; offline mode opens the guest's. Neither is ever merged into the other. It fails with [papyrus.ErrOtherUser], and
+// changes nothing, if the state is no longer that of this device.
+func (s *Service) Apply(ctx context.Context, state papyrus.State) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state.Status {
+	case papyrus.StatusSignedIn, papyrus.StatusOffline:
+		if state.User == nil || state.User.ID == "" {
+			return ErrUnknownUser
+		}
+		return s.auth.While(ctx, state.User.ID, func() error { return s.activate(ctx, state.User.ID) })
+	case papyrus.StatusSignedOut:
+		return s.auth.While(ctx, "", func() error { return s.deactivate(ctx) })
+	case papyrus.StatusOfflineMode:
+		return s.auth.While(ctx, "", func() error { return errors.Join(s.deactivate(ctx), s.open(ctx, Guest)) })
+	default:
+		return nil
+	}
+}
+
+// activate opens the account's database for a user.
+func (s *Service) activate(ctx context.Context, userID string) error {
+	if s.db != nil && s.kind == Account && s.userID == userID {
+		return nil
+	}
+	if err := s.open(ctx, Account); err != nil {
+		return err
+	}
+	err := s.claim(ctx, userID)
+	if err != nil {
+		return errors.Join(err, s.close())
+	}
+	s.userID = userID
+	return nil
+}
+
+// claim makes the open database the user's. One that is somebody else's is cleared, and so is one that is nobody's.
+func (s *Service) claim(ctx context.Context, userID string) error {
+	var is string
+	err := s.db.Read(ctx, func(tx *sql.Tx) (err error) {
+		is, err = ownerOf(ctx, tx)
+		return err
+	})
+	if err != nil || is == userID {
+		return err
+	}
+	if err := s.db.Clear(ctx); err != nil {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO owner (id, user_id) VALUES ('owner', ?)`, userID)
+		return err
+	})
+}
+
+// deactivate closes what is open, and clears the account's database if it may hold anything.
+func (s *Service) deactivate(ctx context.Context) error {
+	if _, err := os.Stat(s.Path(Account)); errors.Is(err, fs.ErrNotExist) {
+		return s.close()
+	}
+	if s.db == nil || s.kind != Account {
+		if err := s.open(ctx, Account); err != nil {
+			return err
+		}
+	}
+	s.db.Disconnect()
+	dirty, err := isDirty(ctx, s.db)
+	if err == nil && dirty {
+		err = s.db.Clear(ctx)
+	}
+	return errors.Join(err, s.close())
+}
+
+// isDirty reports whether a database has an owner, rows or a queue.
+func isDirty(ctx context.Context, db *powersync.DB) (dirty bool, err error) {
+	queued, err := db.Queued(ctx)
+	if err != nil || queued > 0 {
+		return true, err
+	}
+	err = db.Read(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM owner) OR EXISTS (SELECT 1 FROM books)`).Scan(&dirty)
+	})
+	return dirty, err
+}
+
+// open opens the database of a kind in place of the one that is open.
+func (s *Service) open(ctx context.Context, kind Kind) error {
+	if s.db != nil && s.kind == kind {
+		return nil
+	}
+	if err := s.close(); err != nil {
+		return err
+	}
+	schema := Schema()
+	if kind == Guest {
+		schema = guestSchema()
+	}
+	db, err := powersync.Open(ctx, s.Path(kind), schema, s.options...)
+	if err != nil {
+		return err
+	}
+	s.db, s.kind = db, kind
+	return nil
+}
+
+func (s *Service) close() error {
+	if s.db == nil {
+		return nil
+	}
+	err := s.db.Close()
+	s.db, s.kind, s.userID = nil, "", ""
+	return err
+}
+
+// Close closes what is open. What waits to be uploaded waits on.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.close()
+}
+
+// Path returns where a library is kept.
+func (s *Service) Path(kind Kind) string {
+	if kind == Guest {
+		return filepath.Join(s.dir, GuestFile)
+	}
+	return filepath.Join(s.dir, AccountFile)
+}
+
+// Kind returns which library is open, "" for none.
+func (s *Service) Kind() Kind {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kind
+}
+
+// Store returns the books of the open library, or [ErrNoLibrary].
+func (s *Service) Store() (*DataStore, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, ErrNoLibrary
+	}
+	return &DataStore{db: s.db, owner: s.userID, now: time.Now}, nil
+}
+
+// Connect begins to sync the account's library, in the background, until [Service.Disconnect] or the next [Service.Apply] that closes it.
+// A guest's is never synced.
+func (s *Service) Connect() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil || s.kind != Account {
+		return ErrNoLibrary
+	}
+	s.db.Connect(NewConnector(s.auth, s.userID, s.notify))
+	return nil
+}
+
+// Disconnect ends syncing.
+func (s *Service) Disconnect() {
+	if db := s.account(); db != nil {
+		db.Disconnect()
+	}
+}
+
+// AwaitSynced returns when all that was queued has been uploaded, and all that the server had at the time of this call is here; or with
+// the error of ctx, and what keeps it.
+func (s *Service) AwaitSynced(ctx context.Context) error {
+	db := s.account()
+	if db == nil {
+		return ErrNoLibrary
+	}
+	return db.AwaitSynced(ctx)
+}
+
+// Status is how it goes with syncing the account's library; of a guest's it is the zero Status.
+func (s *Service) Status() powersync.Status {
+	if db := s.account(); db != nil {
+		return db.Status()
+	}
+	return powersync.Status{}
+}
+
+// StatusChanges is to Status what [powersync.DB.StatusChanges] is; nil where no account's library is open.
+func (s *Service) StatusChanges(ctx context.Context) <-chan struct{} {
+	if db := s.account(); db != nil {
+		return db.StatusChanges(ctx)
+	}
+	return nil
+}
+
+// Queued is how many transactions wait to be uploaded, of whichever user's: they are lost if the account's library is cleared now.
+func (s *Service) Queued(ctx context.Context) (int, error) {
+	if db := s.account(); db != nil {
+		return db.Queued(ctx)
+	}
+	return 0, nil
+}
+
+// account returns the account's database if it is open, else nil.
+func (s *Service) account() *powersync.DB {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kind != Account {
+		return nil
+	}
+	return s.db
+}
+
+// DeleteGuest deletes the guest's library, whether it is open or not.
+func (s *Service) DeleteGuest(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kind == Guest {
+		return s.db.Clear(ctx)
+	}
+	if _, err := os.Stat(s.Path(Guest)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, err := powersync.Open(ctx, s.Path(Guest), guestSchema(), s.options...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Clear(ctx), db.Close())
+}
+
+// guestSchema is that of a database which never leaves the device: nothing in it is queued.
+func guestSchema() powersync.Schema {
+	s := Schema()
+	s[0].LocalOnly = true
+	return s
+}
