@@ -1,0 +1,121 @@
+package papyrus_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/provisioner/provisioner/pkg/client/papyrus"
+)
+
+// roundTrips is a transport that is a function.
+type roundTrips func(req *http.Request) (*http.Response, error)
+
+func (f roundTrips) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func respond(a answer, header http.Header) (*http.Response, error) {
+	return &http.Response{StatusCode: a.status, Header: header, Body: io.NopCloser(strings.NewReader(a.body))}, nil
+}
+
+// TestOneIntentIsTriedAgain makes a key where answers get lost, by the clock of a bubble.
+func TestOneIntentIsTriedAgain(t *testing.T) {
+	const made = `{"token":"obtk_1","keyId":"k1","prefix":"obtk_1","tier":"new"}`
+	lost := errors.New("connection reset")
+	for _, tt := range []struct {
+		name  string
+		tries []answer // status 0: lost
+		after string   // Retry-After
+		want  error
+		took  time.Duration
+		count int
+	}{
+		{"at once", []answer{{200, made}}, "", nil, 0, 1},
+		{"after two lost answers", []answer{{}, {}, {200, made}}, "", nil, 3 * time.Second, 3},
+		{"after a 503 that says when", []answer{{503, ""}, {200, made}}, "7", nil, 7 * time.Second, 2},
+		{"a server that says much later", []answer{{503, ""}, {200, made}}, "3600", papyrus.ErrUnreachable, 0, 1},
+		{"never", []answer{{}, {503, ""}, {429, ""}, {200, made}}, "", papyrus.ErrUnreachable, 3 * time.Second, 3},
+		{"a refusal", []answer{{403, `{"error":"The plan has no such tier","code":"TIER_NOT_ALLOWED"}`}, {200, made}}, "", &papyrus.Error{}, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store, err := papyrus.NewDeviceStore(t.TempDir(), server, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			save(t, store, account(ann, "refresh-0"))
+			synctest.Test(t, func(t *testing.T) {
+				intents := map[string]int{}
+				tries := tt.tries
+				repository, err := papyrus.NewAuthRepository(papyrus.Config{APIBaseURL: server}, store, papyrus.WithTransport(roundTrips(func(req *http.Request) (*http.Response, error) {
+					if req.URL.Path == refreshPath {
+						return respond(tokens(ann, 1), nil)
+					}
+					intents[req.Header.Get("Idempotency-Key")]++
+					now := tries[0]
+					tries = tries[1:]
+					if now.status == 0 {
+						return nil, lost
+					}
+					return respond(now, http.Header{"Retry-After": {tt.after}})
+				})))
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				key, err := repository.CreateKey(t.Context(), "laptop", "new", "")
+				if _, refusal := errors.AsType[*papyrus.Error](tt.want); refusal {
+					if err == nil || err.Error() != "The plan has no such tier" {
+						t.Errorf("CreateKey() = %v", err)
+					}
+				} else if !errors.Is(err, tt.want) || err == nil && key.Token != "obtk_1" {
+					t.Errorf("CreateKey() = %+v, %v, want %v", key, err, tt.want)
+				}
+				if took := time.Since(began); took != tt.took {
+					t.Errorf("took %v, want %v", took, tt.took)
+				}
+				for intent, times := range intents {
+					if len(intents) != 1 || intent == "" || times != tt.count {
+						t.Errorf("tried under %v", intents)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestKeysOfAllPages(t *testing.T) {
+	page := func(id, next string) answer {
+		return answer{200, fmt.Sprintf(`{"keys":[{"key_id":%q,"name":"n","revoked_at":null}],"next_cursor":%s}`, id, next)}
+	}
+	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, "/v1/keys": {page("k1", `"a b"`), page("k2", "null")}})
+	r.keep(ann, "refresh-0")
+	keys, err := r.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]papyrus.Key{{ID: "k1", Name: "n"}, {ID: "k2", Name: "n"}}, keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
+func TestEndingTheOwnSessionForgetsTheAccount(t *testing.T) {
+	const list = `{"sessions":[{"session_id":"s1","current":true},{"session_id":"s2","current":false}]}`
+	for session, forgotten := range map[string]bool{"s1": true, "s2": false} {
+		r := newRig(t, map[string][]answer{
+			refreshPath: {tokens(ann, 1)}, "/v1/auth/sessions": {{200, list}}, "/v1/auth/sessions/" + session: {{204, ""}},
+		})
+		r.keep(ann, "refresh-0")
+		if err := r.EndDevice(t.Context(), session); err != nil {
+			t.Error(err)
+		}
+		if (r.kept() == "") != forgotten {
+			t.Errorf("after the end of %s: kept %q", session, r.kept())
+		}
+	}
+}
