@@ -11,10 +11,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/provisioner/provisioner/test/vectors"
 )
 
 var (
-	testName   = regexp.MustCompile("`([a-z0-9/]+)\\.(Test\\w+)`")
+	testName   = regexp.MustCompile("`([a-z0-9/]+)\\.(Test\\w+)(/[^`]+)?`")
 	identifier = regexp.MustCompile(`CVE-\d{4}-\d+|GHSA-[\w-]+|[\w-]+#\d+|AWS Signature 1|SNS SigningCertUrl`)
 )
 
@@ -31,29 +33,8 @@ var incidents = []string{
 
 // TestEveryIncidentHasATest holds the page of incidents to the tests that it names.
 func TestEveryIncidentHasATest(t *testing.T) {
-	page, err := os.ReadFile(filepath.Join(root, "docs", "incidents.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	rows := map[string]bool{} // by identifier
-	for line := range strings.Lines(string(page)) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
-		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| ---") || strings.HasPrefix(line, "| Identifier") || strings.HasPrefix(line, "| Rule |") {
-			continue
-		}
-		if len(cells) != 4 {
-			t.Errorf("a row of %d cells: %s", len(cells), line)
-			continue
-		}
-		named := testName.FindAllStringSubmatch(cells[3], -1)
-		if len(named) == 0 || len(named) != strings.Count(cells[3], "`")/2 {
-			t.Errorf("%s names no tests, or what is none: %s", cells[0], cells[3])
-		}
-		for _, name := range named {
-			if !tests(t, name[1])[name[2]] {
-				t.Errorf("%s: %s has no %s", strings.TrimSpace(cells[0]), name[1], name[2])
-			}
-		}
+	for _, cells := range rowsWithTests(t, "docs/incidents.md", 4) {
 		for _, id := range identifier.FindAllString(cells[0], -1) {
 			rows[id] = true
 		}
@@ -67,6 +48,66 @@ func TestEveryIncidentHasATest(t *testing.T) {
 	for id := range rows {
 		t.Errorf("%s is not among the incidents of this test", id)
 	}
+}
+
+// rowsWithTests returns the cells of the rows that a page has under a last column "Tests". It holds them to their number of cells, and
+// that column to tests that there are; after a slash one of test/vectors names a vector.
+func rowsWithTests(t *testing.T, file string, cells int) [][]string {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows [][]string
+	within := false
+	for line := range strings.Lines(string(page)) {
+		row := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		isHead := strings.HasSuffix(line, "| Tests |\n")
+		within = isHead || within && strings.HasPrefix(line, "|")
+		if !within || isHead || strings.HasPrefix(line, "| ---") {
+			continue
+		}
+		if len(row) != cells {
+			t.Errorf("%s: a row of %d cells: %s", file, len(row), line)
+			continue
+		}
+		checkTests(t, strings.TrimSpace(row[0]), row[cells-1])
+		rows = append(rows, row)
+	}
+	if len(rows) == 0 {
+		t.Fatalf("%s has no rows with tests", file)
+	}
+	return rows
+}
+
+// checkTests wants a cell to name tests, and nothing else, all of which there are.
+func checkTests(t *testing.T, row, cell string) {
+	t.Helper()
+	named := testName.FindAllStringSubmatch(cell, -1)
+	if len(named) == 0 || len(named) != strings.Count(cell, "`")/2 {
+		t.Errorf("%s names no tests, or what is none: %s", row, cell)
+	}
+	for _, name := range named {
+		if !tests(t, name[1])[name[2]] {
+			t.Errorf("%s: %s has no %s", row, name[1], name[2])
+		}
+		if vector := strings.TrimPrefix(name[3], "/"); vector != "" && !vectorNames(t)[vector] {
+			t.Errorf("%s: there is no vector %q", row, vector)
+		}
+	}
+}
+
+// vectorNames returns the names of all vectors.
+func vectorNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	for _, v := range vectors.Load[vectors.Call](t, "retries.json") {
+		names[v.Name] = true
+	}
+	for _, v := range vectors.Load[vectors.Session](t, "tokens.json") {
+		names[v.Name] = true
+	}
+	return names
 }
 
 // tests returns the names of the tests in a directory.

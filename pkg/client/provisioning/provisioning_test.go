@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -130,6 +131,13 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("waits of %v, want %v", r.delays, tt.want)
 			}
 		})
+	}
+}
+
+// TestResultsAreSealed has no third way for a call to end: whoever switches on both has all.
+func TestResultsAreSealed(t *testing.T) {
+	if m := reflect.TypeFor[provisioning.Result]().Method(0); m.PkgPath == "" {
+		t.Errorf("%s is exported: other packages can make Results", m.Name)
 	}
 }
 
