@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (a *app) signedIn() (papyrus.User, error) {
 	case papyrus.StatusOfflineMode:
 		return papyrus.User{}, fmt.Errorf("%w: offline mode is on", papyrus.ErrSignedOut)
 	default:
-		return papyrus.User{}, papyrus.ErrSignedOut
+		return papyrus.User{}, cmp.Or(s.Err, papyrus.ErrSignedOut)
 	}
 }
 

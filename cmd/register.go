@@ -61,6 +61,6 @@ func (a *app) entered(ctx context.Context, c *cobra.Command, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.OutOrStdout(), "signed in as %s at %s\n", user.Email, a.repository.Server())
+	_, err = fmt.Fprintf(c.OutOrStdout(), "signed in as %s at %s\n", cell(user.Email), a.repository.Server())
 	return err
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/provisioner/provisioner/pkg/text"
 )
 
-// longestCell is how much of a text that somebody else chose is shown in a table, in bytes.
-const longestCell = 60
+// longestCell is how much of a text that somebody else chose is shown, in bytes.
+const longestCell = 254
 
 func newSessions() *cobra.Command {
 	list := newSessionsList()

@@ -18,6 +18,15 @@ type identity struct {
 	Email         string         `json:"email"`
 	EmailVerified bool           `json:"emailVerified"`
 	DisplayName   string         `json:"displayName"`
+	Reason        string         `json:"reason,omitempty"` // of the status offline
+}
+
+func newIdentity(s papyrus.State, server string) identity {
+	i := identity{s.Status, server, s.User.ID, s.User.Email, s.User.EmailVerified, s.User.DisplayName, ""}
+	if s.Err != nil {
+		i.Reason = s.Err.Error()
+	}
+	return i
 }
 
 func newWhoami() *cobra.Command {
@@ -35,9 +44,7 @@ func newWhoami() *cobra.Command {
 					_, err := a.signedIn()
 					return err
 				}
-				return printIdentity(c, identity{
-					s.Status, a.repository.Server(), s.User.ID, s.User.Email, s.User.EmailVerified, s.User.DisplayName,
-				}, asJSON)
+				return printIdentity(c, newIdentity(s, a.repository.Server()), asJSON)
 			})
 		},
 	}
@@ -50,6 +57,10 @@ func printIdentity(c *cobra.Command, i identity, asJSON bool) error {
 		return printJSON(c, i)
 	}
 	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(w, "Email\t%s\nName\t%s\nUser ID\t%s\nServer\t%s\nStatus\t%s\n", i.Email, i.DisplayName, i.UserID, i.Server, i.Status)
+	_, _ = fmt.Fprintf(w, "Email\t%s\nName\t%s\nUser ID\t%s\nServer\t%s\nStatus\t%s\n",
+		cell(i.Email), cell(i.DisplayName), cell(i.UserID), i.Server, i.Status)
+	if i.Reason != "" {
+		_, _ = fmt.Fprintf(w, "Reason\t%s\n", i.Reason)
+	}
 	return w.Flush()
 }

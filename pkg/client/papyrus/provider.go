@@ -27,7 +27,7 @@ const (
 type State struct {
 	Status Status
 	User   *User // of StatusSignedIn and StatusOffline, else nil; its ID is "" where StatusOffline has no way to know
-	Err    error // of StatusOffline: why
+	Err    error // why, of StatusOffline, and of StatusSignedOut where that was not the person's wish
 }
 
 // offlineModeFile is there, in the client's directory, while offline mode is chosen.
@@ -168,8 +168,10 @@ func (p *AuthProvider) note(o outcome) {
 		p.set(State{Status: StatusOffline, User: &o.user, Err: o.err})
 	case err == nil && chosen:
 		p.set(State{Status: StatusOfflineMode})
-	default:
+	case o.err == ErrSignedOut: //nolint:errorlint // bare: nobody was signed in, or they signed out
 		p.set(State{Status: StatusSignedOut})
+	default:
+		p.set(State{Status: StatusSignedOut, Err: o.err})
 	}
 }
 
