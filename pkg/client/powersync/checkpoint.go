@@ -40,7 +40,7 @@ func (t *target) aim(buckets []bucketState, writeCheckpoint *decimal) {
 
 // prepare drops the buckets that are not part of the target, and returns how many operations there are still to come.
 func (db *DB) prepare(ctx context.Context, t *target) (expected int64, err error) {
-	names, err := json.Marshal(slices.Collect(maps.Keys(t.buckets)))
+	names, err := json.Marshal(slices.AppendSeq([]string{}, maps.Keys(t.buckets)))
 	if err != nil {
 		return 0, err
 	}

@@ -92,13 +92,18 @@ func (db *DB) AwaitSynced(ctx context.Context) error {
 	changes := db.Changes(ctx, queueChanges, deviceChanges)
 	for range changes {
 		synced, err := db.isSynced(ctx)
-		if err != nil || synced {
+		if ctx.Err() == nil && (err != nil || synced) {
 			return err
 		}
+	}
+	if ctx.Err() == nil {
+		return errClosed
 	}
 	status := db.Status()
 	return errors.Join(ctx.Err(), status.DownloadError, status.UploadError)
 }
+
+var errClosed = errors.New("the database is closed")
 
 func (db *DB) isSynced(ctx context.Context) (synced bool, err error) {
 	err = db.Read(ctx, func(tx *sql.Tx) error {

@@ -225,6 +225,9 @@ func (s *stream) take(ctx context.Context, l line) (leave bool, err error) {
 	if l.ExpiresIn != nil {
 		return s.renew(ctx, *l.ExpiresIn), nil
 	}
+	if l == (line{}) {
+		return false, nil // of a kind that is not known
+	}
 	if s.target.buckets == nil {
 		return false, errNoCheckpoint
 	}
