@@ -27,6 +27,7 @@ var pages = []struct {
 	{"docs/flutter.md", true},
 	{"docs/forward-auth.md", true},
 	{"docs/accounts.md", true},
+	{"docs/desktop.md", true},
 	{"docs/sync.md", true},
 	{"docs/runbook.md", true},
 	{"docs/observability.md", true},
@@ -138,7 +139,8 @@ func newShell(t *testing.T, binary string) *shell {
 	}
 
 	var swap []string
-	s.env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	s.env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"),
+		"PROVISIONER_HOME="+filepath.Join(s.dir, "client"), "PROVISIONER_KEYRING=off")
 	for setting, documented := range map[string]string{
 		"SENDER_ADDR": "8787", "RECEIVER_ADDR": "8788", "PAPYRUS_ADDR": "8080", "ADMIN_ADDR": "9090",
 	} {
