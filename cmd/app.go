@@ -14,6 +14,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
 
+	"github.com/provisioner/provisioner/pkg/client/library"
 	"github.com/provisioner/provisioner/pkg/client/papyrus"
 )
 
@@ -30,6 +31,7 @@ type app struct {
 	home       string // the client's directory
 	repository *papyrus.AuthRepository
 	auth       *papyrus.AuthProvider
+	library    *library.Service
 }
 
 // userCommand makes c a command of the client's user.
@@ -43,15 +45,21 @@ func userCommand(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// withApp runs a command's work with the client, once it is known who is signed in. Ctrl-C ends the context.
+// withApp runs a command's work with the client, once the server has said who is signed in. Ctrl-C ends the context.
 func withApp(c *cobra.Command, work func(ctx context.Context, a *app) error) error {
+	return runApp(c, (*papyrus.AuthProvider).Bootstrap, work)
+}
+
+// runApp runs a command's work with the client, once begin has found out who is signed in.
+func runApp(c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a, err := openApp(c)
 	if err != nil {
 		return err
 	}
-	if err := a.auth.Bootstrap(ctx); err != nil {
+	defer func() { _ = a.library.Close() }()
+	if err := begin(a.auth, ctx); err != nil {
 		return err
 	}
 	if err := a.apply(ctx); err != nil {
@@ -61,7 +69,13 @@ func withApp(c *cobra.Command, work func(ctx context.Context, a *app) error) err
 }
 
 // apply brings this device in line with who is signed in. It is called after each change of that.
-func (a *app) apply(context.Context) error { return nil }
+func (a *app) apply(ctx context.Context) error {
+	err := a.library.Apply(ctx, a.auth.State())
+	if errors.Is(err, library.ErrUnknownUser) {
+		return nil // only what needs the library fails
+	}
+	return err
+}
 
 func openApp(c *cobra.Command) (*app, error) {
 	cfg, err := papyrus.ConfigFromEnvironment(os.Getenv)
@@ -80,7 +94,8 @@ func openApp(c *cobra.Command) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &app{home, repository, papyrus.NewAuthProvider(repository, home)}, nil
+	books := library.Open(home, repository, library.WithUploadHook(func(u library.Upload) { tellUpload(c.ErrOrStderr(), u) }))
+	return &app{home, repository, papyrus.NewAuthProvider(repository, home), books}, nil
 }
 
 // homeOf returns the client's directory, which it makes for its owner alone.

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,9 +116,4 @@ func checkParts(cfg *config.Config) error {
 }
 
 // printJSON writes v, indented, to the command's output.
-func printJSON(c *cobra.Command, v any) error {
-	e := json.NewEncoder(c.OutOrStdout())
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
+func printJSON(c *cobra.Command, v any) error { return writeJSON(c.OutOrStdout(), v, "  ") }

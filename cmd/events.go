@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -130,13 +129,4 @@ func (f *eventFlags) each(c *cobra.Command, visit func(event.Event) error) error
 }
 
 // printLine writes v as one line of JSON.
-func printLine(c *cobra.Command, v any) error {
-	var line strings.Builder
-	e := json.NewEncoder(&line)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
-	}
-	_, err := fmt.Fprint(c.OutOrStdout(), line.String())
-	return err
-}
+func printLine(c *cobra.Command, v any) error { return writeJSON(c.OutOrStdout(), v, "") }

@@ -12,7 +12,7 @@ import (
 )
 
 func newLogin() *cobra.Command {
-	var google, noBrowser bool
+	var google, noBrowser, force bool
 	c := &cobra.Command{
 		Use:   "login EMAIL | --google",
 		Short: "Sign in with a password, or with Google",
@@ -30,6 +30,9 @@ client's directory.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return withApp(c, func(ctx context.Context, a *app) error {
+				if err := a.mayEnter(ctx, c, args, force); err != nil {
+					return err
+				}
 				if google {
 					return a.entered(ctx, c, a.auth.LoginWithGoogle(ctx, browserOf(ctx, c, noBrowser)))
 				}
@@ -43,6 +46,7 @@ client's directory.`,
 	}
 	c.Flags().BoolVar(&google, "google", false, "sign in with Google, in the browser")
 	c.Flags().BoolVar(&noBrowser, "no-browser", false, "print the URL instead of opening it: for a browser on this machine")
+	bindForce(c, &force)
 	return userCommand(c)
 }
 

@@ -24,13 +24,19 @@ in the guest library never goes into an account.`,
 }
 
 func newOfflineSwitch(use, short, done string, on bool) *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	c := &cobra.Command{
 		Use:     use,
 		Short:   short,
 		Example: "  provisioner offline " + use,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withApp(c, func(ctx context.Context, a *app) error {
+				if on {
+					if err := a.mayForget(ctx, c, force); err != nil {
+						return err
+					}
+				}
 				if err := a.applyAfter(ctx, a.auth.SetOfflineMode(ctx, on)); err != nil {
 					return err
 				}
@@ -39,4 +45,8 @@ func newOfflineSwitch(use, short, done string, on bool) *cobra.Command {
 			})
 		},
 	}
+	if on {
+		bindForce(c, &force)
+	}
+	return c
 }

@@ -14,6 +14,7 @@ import (
 
 func newRegister() *cobra.Command {
 	var name string
+	var force bool
 	c := &cobra.Command{
 		Use:   "register EMAIL",
 		Short: "Make an account, and sign in to it",
@@ -24,6 +25,9 @@ server says what it does not take: too short, or too common.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return withApp(c, func(ctx context.Context, a *app) error {
+				if err := a.mayEnter(ctx, c, args, force); err != nil {
+					return err
+				}
 				password, err := readNewPassword(c)
 				if err != nil {
 					return err
@@ -36,6 +40,7 @@ server says what it does not take: too short, or too common.`,
 		},
 	}
 	c.Flags().StringVar(&name, "name", "", "the name to show (default the part of EMAIL before the @)")
+	bindForce(c, &force)
 	return userCommand(c)
 }
 

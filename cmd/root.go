@@ -95,7 +95,7 @@ Use it:          provisioner login`,
 		root.AddCommand(c)
 	}
 	root.AddCommand(
-		newRegister(), newLogin(), newLogout(), newWhoami(), newSessions(), newOffline(), newKeys(),
+		newRegister(), newLogin(), newLogout(), newWhoami(), newSessions(), newOffline(), newLibrary(), newKeys(),
 		newVersion(),
 	)
 	markUsage(root)

@@ -139,25 +139,31 @@ func TestAnAccountsLibraryIsKeptWhileTheNetworkIsAway(t *testing.T) {
 }
 
 func TestAnAccountsLibraryIsClearedWhenItsUserGoes(t *testing.T) {
-	for name, leave := range map[string]func(*testing.T, *device){
-		"signed out":                             func(t *testing.T, d *device) { d.enter(t, papyrus.User{}, nobody) },
-		"offline mode":                           func(t *testing.T, d *device) { d.enter(t, papyrus.User{}, offline) },
-		"somebody else comes":                    func(t *testing.T, d *device) { d.enter(t, bob, signedIn(bob)); d.expect(t, 0) },
-		"somebody else comes, without a network": func(t *testing.T, d *device) { d.enter(t, bob, away(bob)); d.expect(t, 0) },
-		// A crash after the tokens were cleared, and before the library was: the next process has only the state.
-		"crashed while signing out": func(t *testing.T, d *device) {
-			if err := d.service.Close(); err != nil {
-				t.Fatal(err)
-			}
-			*d = *newDevice(t, d.dir)
-			d.enter(t, papyrus.User{}, nobody)
-		},
+	for name, next := range map[string]struct {
+		user  papyrus.User
+		state papyrus.State
+		crash bool // after the tokens were cleared, and before the library was: the next process has only the state
+	}{
+		"signed out":                             {papyrus.User{}, nobody, false},
+		"offline mode":                           {papyrus.User{}, offline, false},
+		"somebody else comes":                    {bob, signedIn(bob), false},
+		"somebody else comes, without a network": {bob, away(bob), false},
+		"crashed while signing out":              {papyrus.User{}, nobody, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDevice(t, t.TempDir())
 			d.enter(t, ada, signedIn(ada))
 			d.add(t, "A title that is nobody else's business")
-			leave(t, d)
+			if next.crash {
+				if err := d.service.Close(); err != nil {
+					t.Fatal(err)
+				}
+				d = newDevice(t, d.dir)
+			}
+			d.enter(t, next.user, next.state)
+			if next.user.ID != "" {
+				d.expect(t, 0)
+			}
 			d.enter(t, ada, signedIn(ada))
 			d.expect(t, 0)
 			if err := d.service.Close(); err != nil {

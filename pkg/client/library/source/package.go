@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/provisioner/provisioner/pkg/client/library"
 )
 
 // entry is an element of the metadata, with what refines it.
@@ -207,6 +209,6 @@ func numberIn(e entry) (text string, ok bool) {
 	if strings.HasPrefix(strings.ToUpper(e.scheme), "ISBN") {
 		return text, true
 	}
-	number, ok := isbn(text)
+	number, ok := library.ParseISBN(text)
 	return text, ok && len(number) == 13
 }

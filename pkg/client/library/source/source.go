@@ -55,3 +55,17 @@ func (s *Source) Close() error { return s.close() }
 
 // errNoTitle is of what has no title, by which alone a book could be found again.
 var errNoTitle = errors.New("it has no title")
+
+// identify sets the number of a book from text that is said to hold one, unless the book has one of that length already.
+func (f *Find) identify(text string) {
+	number, ok := library.ParseISBN(text)
+	switch {
+	case number == "":
+	case !ok:
+		f.warn("%q is no ISBN", number)
+	case len(number) == 10 && f.Book.ISBN == "":
+		f.Book.ISBN = number
+	case len(number) == 13 && f.Book.ISBN13 == "":
+		f.Book.ISBN13 = number
+	}
+}

@@ -1,11 +1,11 @@
-package source
+package library
 
 import "strings"
 
 // Numbers of books have ten characters or thirteen digits, and the last one checks the others (ISO 2108).
 
-// isbn returns the number in text as it is kept, without hyphens, and whether its check digit is right.
-func isbn(text string) (number string, ok bool) {
+// ParseISBN returns the number in text as it is kept, without hyphens, and whether it has 10 or 13 characters of which the last is right.
+func ParseISBN(text string) (number string, ok bool) {
 	number = strings.Map(func(r rune) rune {
 		if strings.ContainsRune("- \u00a0\u2010\u2011\u2012\u2013", r) {
 			return -1
@@ -49,18 +49,4 @@ func isISBN13(s string) bool {
 		sum += digit * (1 + 2*(i%2))
 	}
 	return sum%10 == 0
-}
-
-// identify sets the number of a book from text that is said to hold one, unless the book has one of that length already.
-func (f *Find) identify(text string) {
-	number, ok := isbn(text)
-	switch {
-	case number == "":
-	case !ok:
-		f.warn("%q is no ISBN", number)
-	case len(number) == 10 && f.Book.ISBN == "":
-		f.Book.ISBN = number
-	case len(number) == 13 && f.Book.ISBN13 == "":
-		f.Book.ISBN13 = number
-	}
 }

@@ -1,0 +1,202 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioner/provisioner/pkg/client/library"
+	"github.com/provisioner/provisioner/pkg/client/papyrus"
+	"github.com/provisioner/provisioner/pkg/client/powersync"
+)
+
+func newLibrarySync() *cobra.Command {
+	var patience time.Duration
+	c := &cobra.Command{
+		Use:   "sync",
+		Short: "Upload what waits, and bring what your other devices did",
+		Long: `Upload what waits, and bring what your other devices did. It ends when this device has all that the server had as it began. What the
+server did not take is told of.`,
+		Example: "  provisioner library sync --timeout 5m",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return withApp(c, func(ctx context.Context, a *app) error {
+				if _, err := a.signedIn(); err != nil {
+					return err
+				}
+				if err := a.sync(ctx, terminal(c.ErrOrStderr()), patience); err != nil {
+					return err
+				}
+				return a.sayBooks(ctx, c.OutOrStdout())
+			})
+		},
+	}
+	c.Flags().DurationVar(&patience, "timeout", 2*time.Minute, "how long to try")
+	return c
+}
+
+// sync syncs the library, showing on screen, unless that is nil, how it goes.
+func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration) error {
+	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not synced after %v: %w", patience, papyrus.ErrUnreachable))
+	defer cancel()
+	limited, end := context.WithCancelCause(limited)
+	defer end(nil)
+	if err := a.library.Connect(); err != nil {
+		return err
+	}
+	defer a.library.Disconnect()
+	shows := make(chan struct{})
+	go func() {
+		defer close(shows)
+		for range a.library.StatusChanges(limited) {
+			s := a.library.Status()
+			if err := endOf(s); err != nil {
+				end(err)
+			}
+			if screen != nil {
+				_, _ = fmt.Fprintf(screen, "\r\x1b[K%s", a.progress(limited, s))
+			}
+		}
+	}()
+	err := a.library.AwaitSynced(limited)
+	if cause := context.Cause(limited); err != nil && cause != nil {
+		err = errors.Join(cause, a.library.Status().DownloadError, a.library.Status().UploadError)
+	}
+	end(nil)
+	<-shows
+	if screen != nil {
+		_, _ = fmt.Fprint(screen, "\r\x1b[K")
+	}
+	return err
+}
+
+// endOf returns the error that no further try mends, nil while there is none.
+func endOf(s powersync.Status) error {
+	for _, err := range []error{s.DownloadError, s.UploadError} {
+		if errors.Is(err, papyrus.ErrSignedOut) || errors.Is(err, papyrus.ErrOtherUser) || errors.Is(err, powersync.ErrCleared) {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress says how it goes, on one line.
+func (a *app) progress(ctx context.Context, s powersync.Status) string {
+	queued, err := a.library.Queued(ctx)
+	switch {
+	case s.Elsewhere:
+		return "another process syncs this library"
+	case err == nil && queued > 0 && s.Uploading:
+		return "uploading: " + waiting(queued)
+	case s.Downloading && s.Expected > 0:
+		return fmt.Sprintf("downloading: %d of %d", s.Received, s.Expected)
+	case s.Connected:
+		return "connected"
+	}
+	return "connecting"
+}
+
+// sayBooks says how many books there are.
+func (a *app) sayBooks(ctx context.Context, w io.Writer) error {
+	store, err := a.store()
+	if err != nil {
+		return err
+	}
+	snapshot, err := store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, "synced: "+countBooks(len(snapshot.Books)))
+	return err
+}
+
+func countBooks(books int) string {
+	if books == 1 {
+		return "1 book"
+	}
+	return fmt.Sprintf("%d books", books)
+}
+
+// libraryRecord is the state of the library as the command prints it.
+type libraryRecord struct {
+	Library      library.Kind `json:"library"` // "" where none is open
+	Email        string       `json:"email"`
+	UserID       string       `json:"userId"`
+	Server       string       `json:"server"`
+	Books        int          `json:"books"`
+	Queued       int          `json:"queued"`
+	LastSyncedAt *time.Time   `json:"lastSyncedAt"` // null for never
+	File         string       `json:"file"`
+}
+
+func newLibraryStatus() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Show which library is open, what waits, and where it is kept",
+		Example: "  provisioner library status --json | jq .queued",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return runApp(c, (*papyrus.AuthProvider).Restore, func(ctx context.Context, a *app) error {
+				r, err := a.libraryRecord(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c, r)
+				}
+				return r.print(c.OutOrStdout())
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (a *app) libraryRecord(ctx context.Context) (libraryRecord, error) {
+	r := libraryRecord{Library: a.library.Kind()}
+	if user := a.auth.State().User; user != nil {
+		r.Email, r.UserID, r.Server = user.Email, user.ID, a.repository.Server()
+	}
+	store, err := a.library.Store()
+	if errors.Is(err, library.ErrNoLibrary) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	snapshot, err := store.Snapshot(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Books, r.File, r.LastSyncedAt = len(snapshot.Books), a.library.Path(r.Library), timeOrNil(a.library.Status().LastSyncedAt.UTC())
+	r.Queued, err = a.library.Queued(ctx)
+	return r, err
+}
+
+func (r libraryRecord) print(out io.Writer) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	switch r.Library {
+	case library.Account:
+		_, _ = fmt.Fprintf(w, "Library\tof %s at %s\nBooks\t%d\nWaiting\t%d\nLast synced\t%s\nFile\t%s\n",
+			cell(r.Email), r.Server, r.Books, r.Queued, showTimeOrNever(r.LastSyncedAt), r.File)
+	case library.Guest:
+		_, _ = fmt.Fprintf(w, "Library\tof the guest: offline mode is on\nBooks\t%d\nFile\t%s\n", r.Books, r.File)
+	default:
+		_, _ = fmt.Fprintf(w, "Library\tnone: not signed in, and offline mode is off\n")
+	}
+	return w.Flush()
+}
+
+func showTimeOrNever(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return showTime(*t)
+}
