@@ -9,4 +9,9 @@ import (
 	"github.com/provisioner/provisioner/test/record"
 )
 
-func TestMain(m *testing.M) { os.Exit(record.Run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(firstSyncDir) != "" {
+		os.Exit(firstSync())
+	}
+	os.Exit(record.Run(m))
+}

@@ -25,6 +25,8 @@ type Options struct {
 
 // Node is a process in which devices live.
 type Node struct {
+	PID int
+
 	t   testing.TB
 	url string
 }
@@ -37,7 +39,7 @@ func Start(t testing.TB) *Node {
 		t.Fatal(err)
 	}
 	n := &Node{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
-	npm.Serve(t, "powersync", "node.mjs", []string{"PORT=" + strconv.Itoa(port)}, n.ping)
+	n.PID = npm.Serve(t, "powersync", "node.mjs", []string{"PORT=" + strconv.Itoa(port)}, n.ping).PID()
 	return n
 }
 

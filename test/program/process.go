@@ -203,17 +203,22 @@ func Sample(metrics, name string) float64 {
 // most that ever was.
 func (p *Process) Memory(line string) float64 {
 	p.t.Helper()
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), line+":")
-	text, _, _ := strings.Cut(rest, "kB")
-	kb, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	kb, err := MemoryOf(p.cmd.Process.Pid, line)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	return kb
+}
+
+// MemoryOf is [Process.Memory] of any process.
+func MemoryOf(pid int, line string) (kb float64, err error) {
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(status), line+":")
+	text, _, _ := strings.Cut(rest, "kB")
+	return strconv.ParseFloat(strings.TrimSpace(text), 64)
 }
 
 // keepGenerated puts the keys in the data directory on the record: all that is no database.
