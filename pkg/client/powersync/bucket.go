@@ -75,7 +75,7 @@ ON CONFLICT DO NOTHING`},
 ON CONFLICT DO UPDATE SET why = max(why, 1)`},
 		{&l.removeAll, `DELETE FROM ps_oplog WHERE bucket = ?`},
 	} {
-		prepared, err := db.sync.PrepareContext(ctx, s.text)
+		prepared, err := db.sync.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // closed with its pool
 		if err != nil {
 			return nil, err
 		}

@@ -131,7 +131,7 @@ func (r *ndjsonReader) next() (line, error) {
 		if err == nil {
 			break
 		}
-		if err == io.EOF && len(r.text) > 0 {
+		if errors.Is(err, io.EOF) && len(r.text) > 0 {
 			return line{}, io.ErrUnexpectedEOF
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
@@ -150,7 +150,7 @@ type bsonReader struct{ body *bufio.Reader }
 func (r *bsonReader) next() (line, error) {
 	size, err := r.body.Peek(4)
 	if err != nil {
-		if err == io.EOF && len(size) > 0 {
+		if errors.Is(err, io.EOF) && len(size) > 0 {
 			return line{}, io.ErrUnexpectedEOF
 		}
 		return line{}, err

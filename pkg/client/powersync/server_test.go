@@ -105,19 +105,7 @@ func (a *account) UploadData(ctx context.Context, db *powersync.DB) error {
 	if err != nil || !found {
 		return err
 	}
-	type mutation struct {
-		OpID int64           `json:"op_id"`
-		TxID int64           `json:"tx_id"`
-		Op   powersync.Kind  `json:"op"`
-		Type string          `json:"type"`
-		ID   string          `json:"id"`
-		Data json.RawMessage `json:"data"`
-	}
-	var batch []mutation
-	for _, m := range next.Mutations {
-		batch = append(batch, mutation{m.OpID, m.TxID, m.Kind, m.Table, m.ID, m.Data})
-	}
-	body, err := json.Marshal(map[string]any{"batch": batch})
+	body, err := json.Marshal(map[string]any{"batch": batchOf(next)})
 	if err != nil {
 		return err
 	}
@@ -125,6 +113,15 @@ func (a *account) UploadData(ctx context.Context, db *powersync.DB) error {
 		return err
 	}
 	return db.Complete(ctx, next)
+}
+
+// batchOf is a transaction as the contract has it.
+func batchOf(t powersync.Transaction) []map[string]any {
+	var batch []map[string]any
+	for _, m := range t.Mutations {
+		batch = append(batch, map[string]any{"op_id": m.OpID, "tx_id": m.TxID, "op": m.Kind, "type": m.Table, "id": m.ID, "data": m.Data})
+	}
+	return batch
 }
 
 // quick has tests not wait.
@@ -179,21 +176,21 @@ func TestWithRealServer(t *testing.T) {
 			owner := register(t, papyrus)
 			phone, tablet := open(t, t.TempDir(), options...), open(t, t.TempDir(), options...)
 			emma, persuasion := uuid.NewString(), uuid.NewString()
-			exec(t, phone, `INSERT INTO books (id, title, author) VALUES ('`+emma+`', 'Emma', 'Austen')`,
+			run(t, phone, `INSERT INTO books (id, title, author) VALUES ('`+emma+`', 'Emma', 'Austen')`,
 				`INSERT INTO books (id, title, page_count) VALUES ('`+persuasion+`', '', 7)`)
 			phone.Connect(owner)
 			shelve(t, phone, "Emma by Austen", "Untitled Book") // as the server has it
 			tablet.Connect(owner)
 			shelve(t, tablet, "Emma by Austen", "Untitled Book")
-			exec(t, tablet, `UPDATE books SET title = 'Persuasion' WHERE id = '`+persuasion+`'`)
+			run(t, tablet, `UPDATE books SET title = 'Persuasion' WHERE id = '`+persuasion+`'`)
 			shelve(t, phone, "Emma by Austen", "Persuasion")
 
 			tablet.Disconnect()
-			exec(t, tablet, `UPDATE books SET author = 'Jane Austen' WHERE id = '`+emma+`'`)
-			exec(t, tablet, `INSERT INTO books (id, title) VALUES ('`+uuid.NewString()+`', 'Lady Susan')`)
-			exec(t, tablet, `UPDATE books SET page_count = 8 WHERE id = '`+persuasion+`'`)
-			exec(t, phone, `UPDATE books SET author = 'Miss Austen', title = 'Emma Woodhouse' WHERE id = '`+emma+`'`)
-			exec(t, phone, `DELETE FROM books WHERE id = '`+persuasion+`'`)
+			run(t, tablet, `UPDATE books SET author = 'Jane Austen' WHERE id = '`+emma+`'`)
+			run(t, tablet, `INSERT INTO books (id, title) VALUES ('`+uuid.NewString()+`', 'Lady Susan')`)
+			run(t, tablet, `UPDATE books SET page_count = 8 WHERE id = '`+persuasion+`'`)
+			run(t, phone, `UPDATE books SET author = 'Miss Austen', title = 'Emma Woodhouse' WHERE id = '`+emma+`'`)
+			run(t, phone, `DELETE FROM books WHERE id = '`+persuasion+`'`)
 			synced(t, phone)
 			tablet.Connect(owner)
 			shelve(t, tablet, "Emma Woodhouse by Jane Austen", "Lady Susan")

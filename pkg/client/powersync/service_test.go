@@ -40,6 +40,7 @@ type opened struct {
 }
 
 func newService(t *testing.T) *service {
+	t.Helper()
 	s := &service{streams: make(chan *opened), upload: complete}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sync/stream", func(w http.ResponseWriter, r *http.Request) {
@@ -226,7 +227,7 @@ func TestPriorities(t *testing.T) {
 
 	// The first group is shown even while the app has changes that the server has not.
 	s.upload = func(context.Context, *powersync.DB) error { return errors.New("no network") }
-	exec(t, db, `UPDATE books SET title = 'mine' WHERE id = 'z'`)
+	run(t, db, `UPDATE books SET title = 'mine' WHERE id = 'z'`)
 	stream.say(t, diffOf(bucketOf("now", 1+5, 0)+","+bucketOf("soon", 2+6, 1)),
 		dataOf("now", put(5, "x", "now!")), fmt.Sprintf(partialLine, 0), dataOf("soon", put(6, "s", "soon!")), fmt.Sprintf(partialLine, 1), completeLine)
 	shelve(t, db, "late too", "mine", "now!")
@@ -243,7 +244,7 @@ func TestOwnChangesStay(t *testing.T) {
 		return complete(ctx, db)
 	}
 	db := open(t, t.TempDir(), quick())
-	exec(t, db, `INSERT INTO books (id, title) VALUES ('m', 'mine'), ('r', 'refused')`)
+	run(t, db, `INSERT INTO books (id, title) VALUES ('m', 'mine'), ('r', 'refused')`)
 	db.Connect(s)
 	stream := s.next(t)
 	stream.say(t, written(0, bucketOf("a", 1, 1)), dataOf("a", put(1, "m", "theirs")), completeLine)
@@ -263,7 +264,7 @@ func TestOwnChangesStay(t *testing.T) {
 	// The same where the checkpoint comes before the device knows which one it awaits.
 	release := make(chan struct{})
 	s.upload = func(ctx context.Context, db *powersync.DB) error { <-release; return complete(ctx, db) }
-	exec(t, db, `UPDATE books SET title = 'mine again' WHERE id = 'm'`)
+	run(t, db, `UPDATE books SET title = 'mine again' WHERE id = 'm'`)
 	stream.say(t, written(2, bucketOf("a", 1+2+3, 1)), dataOf("a", put(3, "m", "merged again")), completeLine, `{"keepalive":true}`)
 	shelve(t, db, "mine again")
 	close(release)
@@ -464,7 +465,7 @@ func TestClearedElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	shelve(t, db)
-	stream.say(t, diffOf(bucketOf("a", 1+2, 1)), dataOf("a", put(2, "y", "Y")), completeLine)
+	stream.say(t, dataOf("a", put(2, "y", "Y")))
 	stream.leaves(t)
 	await(t, func() bool {
 		return errors.Is(db.Status().DownloadError, powersync.ErrCleared) && !db.Status().Connecting
@@ -499,7 +500,7 @@ func TestConnectorThatCompletesNothing(t *testing.T) {
 	s := newService(t)
 	s.upload = func(context.Context, *powersync.DB) error { return nil }
 	db := open(t, t.TempDir(), quick())
-	exec(t, db, `INSERT INTO books (id) VALUES ('a')`)
+	run(t, db, `INSERT INTO books (id) VALUES ('a')`)
 	db.Connect(s)
 	await(t, func() bool { return db.Status().UploadError != nil })
 	db.Disconnect()

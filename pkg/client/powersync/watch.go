@@ -49,7 +49,7 @@ func newWatch(ctx context.Context, db *DB) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	background, end := context.WithCancel(context.Background())
+	background, end := context.WithCancel(context.WithoutCancel(ctx))
 	w := &watch{conn: conn, woken: make(chan struct{}, 1), end: end, done: make(chan struct{}), subscribers: map[*subscriber]bool{}, counts: map[string]int64{}}
 	if err := w.look(ctx); err != nil {
 		end()

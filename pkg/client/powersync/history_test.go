@@ -1,0 +1,492 @@
+//go:build !race && unix
+
+package powersync_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/provisioner/provisioner/pkg/client/powersync"
+	"github.com/provisioner/provisioner/test/program"
+)
+
+// TestMain runs the tests, or, as one of their processes, a device.
+func TestMain(m *testing.M) {
+	if os.Getenv(playVariable) != "" {
+		if err := play(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const playVariable = "POWERSYNC_TEST_PLAY"
+
+const (
+	histories        = 1000
+	historyUsers     = 4  // that play at the same time
+	historiesOfUser  = 10 // then another takes over, with no books
+	historyWrites    = 12 // of each process, at most
+	compactEvery     = 25 // histories
+	crashServerEvery = 100
+)
+
+// TestHistories plays random histories of devices: each is a directory that several processes use, one after the other, of which all but
+// the last are killed between two statements, while streams break at any byte, uploads and answers are lost, tokens are refused, another
+// device writes, the server is killed and compacts. After each the device has what the server has, and nothing that it kept is lost.
+func TestHistories(t *testing.T) {
+	p := program.Start(t, "all", nil)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var next, kills atomic.Int64
+	var playing sync.WaitGroup
+	var server sync.RWMutex // held for reading while it must not be killed: a history begins or ends
+	for range historyUsers {
+		playing.Go(func() {
+			var owner *account
+			for n := next.Add(1); n <= histories && !t.Failed(); n = next.Add(1) {
+				if owner == nil || n%historiesOfUser == 0 {
+					server.RLock()
+					owner = register(t, p.URL("papyrus"))
+					server.RUnlock()
+				}
+				h := &history{t: t, owner: owner, seed: seed + uint64(n), server: &server, kills: &kills}
+				h.play()
+				switch {
+				case n%crashServerEvery == 0:
+					server.Lock()
+					p.Crash()
+					server.Unlock()
+				case n%compactEvery == 0:
+					p.Run("sync", "compact", "--void", "1")
+				}
+			}
+		})
+	}
+	playing.Wait()
+	t.Logf("%d processes were killed", kills.Load())
+}
+
+// history is one device, and what is known of what it did.
+type history struct {
+	t      *testing.T
+	owner  *account
+	seed   uint64
+	server *sync.RWMutex
+	kills  *atomic.Int64
+
+	titles  map[string][]string // by book: those that it may have, the last of which it surely was to get; none if it was deleted
+	unsure  map[string]bool     // books of the last write of a killed process
+	deleted map[string]bool
+}
+
+// performance is what a process is to do, as JSON on its standard input.
+type performance struct {
+	Dir, Papyrus, Access string
+	Seed                 uint64
+	KillAt               int64 // the statement at which it is killed, if it has not done by then; 0 for one that only syncs, and prints its books
+}
+
+func (h *history) play() {
+	h.titles, h.unsure, h.deleted = map[string][]string{}, map[string]bool{}, map[string]bool{}
+	random := rand.New(rand.NewPCG(h.seed, 0))
+	show := performance{Dir: h.t.TempDir(), Papyrus: h.owner.papyrus, Access: h.owner.access}
+	for run := range uint64(1 + random.IntN(3)) {
+		p := show
+		p.Seed, p.KillAt = h.seed+run<<32, 1+random.Int64N(1<<random.IntN(10))
+		h.run(p)
+		h.elsewhere(random)
+	}
+	h.server.RLock()
+	defer h.server.RUnlock()
+	h.check(h.run(show))
+}
+
+// run runs a process, and returns what it printed but for what it wrote.
+func (h *history) run(p performance) string {
+	in, err := json.Marshal(p)
+	if err != nil {
+		h.t.Error(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), playVariable+"=1")
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
+	err = cmd.Run()
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if killed := ok && status.Signaled() && status.Signal() == syscall.SIGKILL; killed {
+		h.kills.Add(1)
+	} else if err != nil || p.KillAt > 0 {
+		h.t.Errorf("seed %d: not killed, %v\n%s", h.seed, err, errs.String())
+	}
+	var rest strings.Builder
+	for line := range strings.Lines(out.String()) {
+		if !h.note(strings.Fields(line)) {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
+// note keeps what a process was to write, "? title id title" or "? delete id", and that it has, "! id".
+func (h *history) note(words []string) bool {
+	switch {
+	case len(words) == 4 && words[0] == "?":
+		h.titles[words[2]] = append(h.titles[words[2]], words[3])
+		h.unsure[words[2]] = true
+	case len(words) == 3 && words[0] == "?":
+		h.deleted[words[2]] = true
+		h.unsure[words[2]] = true
+	case len(words) == 2 && words[0] == "!":
+		if !h.deleted[words[1]] {
+			h.titles[words[1]] = h.titles[words[1]][len(h.titles[words[1]])-1:]
+		}
+		h.unsure[words[1]] = false
+	default:
+		return false
+	}
+	return true
+}
+
+// elsewhere writes as another device of the user.
+func (h *history) elsewhere(random *rand.Rand) {
+	ids := append(slices.Sorted(maps.Keys(h.titles)), uuid.NewString())
+	id := ids[random.IntN(len(ids))]
+	op := `"PATCH"`
+	if id == ids[len(ids)-1] {
+		op = `"PUT"`
+	}
+	body := fmt.Sprintf(`{"batch":[{"op_id":%d,"tx_id":1,"op":%s,"type":"books","id":%q,"data":{"author":"%d"}}]}`, random.Int32(), op, id, random.Int32())
+	h.server.RLock()
+	defer h.server.RUnlock()
+	if _, err := h.owner.post(h.t.Context(), "/v1/sync/powersync-upload", []byte(body)); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// check compares what the device shows with what the server has, and with what the processes wrote.
+func (h *history) check(shown string) {
+	var books struct {
+		Books []struct {
+			ID     string  `json:"book_id"`
+			Title  string  `json:"title"`
+			Author *string `json:"author"`
+		} `json:"books"`
+	}
+	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.owner.papyrus+"/v1/users/me/export", nil)
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	r.Header.Set("Authorization", "Bearer "+h.owner.access)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := json.NewDecoder(resp.Body).Decode(&books); err != nil {
+		h.t.Error(err)
+	}
+	var have []string
+	byID := map[string]string{}
+	for _, b := range books.Books {
+		byID[b.ID] = b.Title
+		line, _ := json.Marshal([]any{b.ID, b.Title, b.Author})
+		have = append(have, string(line))
+	}
+	slices.Sort(have)
+	if diff := cmp.Diff(strings.Join(have, "\n"), strings.TrimSpace(shown)); diff != "" {
+		h.t.Errorf("seed %d: the device has not what the server has (-server +device):\n%s", h.seed, diff)
+	}
+	for id, titles := range h.titles {
+		title, there := byID[id]
+		switch {
+		case h.deleted[id] && !h.unsure[id] && there:
+			h.t.Errorf("seed %d: book %s is back", h.seed, id)
+		case !h.deleted[id] && (!there && (!h.unsure[id] || len(titles) > 1) || there && !slices.Contains(titles, title)):
+			h.t.Errorf("seed %d: book %s is %q (%t), not one of %q", h.seed, id, title, there, titles)
+		}
+	}
+}
+
+// play is one process of a device.
+func play() error {
+	var p performance
+	if err := json.NewDecoder(bufio.NewReader(os.Stdin)).Decode(&p); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	player := &player{account: account{papyrus: p.Papyrus, access: p.Access}}
+	options := []powersync.Option{quick(), powersync.WithContentChecksums()}
+	if p.KillAt > 0 {
+		player.random = rand.New(rand.NewPCG(p.Seed, 1))
+		options = append(options, powersync.WithHTTPClient(&http.Client{Transport: player}),
+			powersync.WithDriver(func(c driver.Connector) driver.Connector { return deadlyConnector{c, &killer{at: p.KillAt}} }))
+	}
+	if p.Seed%2 == 1 {
+		options = append(options, powersync.WithLines())
+	}
+	db, err := powersync.Open(ctx, filepath.Join(p.Dir, "device.db"), schema, options...)
+	if err != nil {
+		return err
+	}
+	db.Connect(player)
+	if p.KillAt > 0 {
+		if err := player.write(ctx, db); err != nil {
+			return err
+		}
+		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	if err := db.AwaitSynced(ctx); err != nil {
+		return err
+	}
+	return db.Read(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT json_array(id, title, author) FROM books ORDER BY 1`)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var row string
+			if err := rows.Scan(&row); err != nil {
+				return err
+			}
+			fmt.Println(row)
+		}
+		return rows.Err()
+	})
+}
+
+// player is an account behind a bad network.
+type player struct {
+	account
+	mu     sync.Mutex
+	random *rand.Rand // nil where the network is good
+}
+
+// chance is true once in n.
+func (p *player) chance(n int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.random != nil && p.random.IntN(n) == 0
+}
+
+func (p *player) write(ctx context.Context, db *powersync.DB) error {
+	var mine []string
+	random := rand.New(rand.NewPCG(p.random.Uint64(), 2))
+	for n := range random.IntN(historyWrites) {
+		if random.IntN(4) == 0 { // not a test of how long it takes: some writes find more of the sync done
+			short, cancel := context.WithTimeout(ctx, time.Duration(random.IntN(60))*time.Millisecond)
+			_ = db.AwaitSynced(short)
+			cancel()
+		}
+		statement, id, title := `INSERT INTO books (title, id) VALUES (?, ?)`, uuid.NewString(), fmt.Sprint(random.Uint32(), "-", n)
+		if len(mine) > 0 && random.IntN(2) == 0 {
+			statement, id = `UPDATE books SET title = ? WHERE id = ?`, mine[random.IntN(len(mine))]
+		}
+		intent := fmt.Sprint("? title ", id, " ", title)
+		if len(mine) > 0 && random.IntN(5) == 0 {
+			at := random.IntN(len(mine))
+			statement, id = `DELETE FROM books WHERE ? <> '' AND id = ?`, mine[at]
+			mine = slices.Delete(mine, at, at+1)
+			intent = fmt.Sprint("? delete ", id)
+		} else if strings.HasPrefix(statement, "INSERT") {
+			mine = append(mine, id)
+		}
+		fmt.Println(intent)
+		err := db.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, statement, title, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Println("!", id)
+	}
+	return nil
+}
+
+func (p *player) FetchCredentials(ctx context.Context) (powersync.Credentials, error) {
+	credentials, err := p.account.FetchCredentials(ctx)
+	if p.chance(5) {
+		credentials.Token = "eyJhbGciOiJSUzI1NiJ9.expired.token"
+	}
+	return credentials, err
+}
+
+func (p *player) UploadData(ctx context.Context, db *powersync.DB) error {
+	if p.chance(6) {
+		return errLost
+	}
+	if p.chance(6) { // the server has it, and the device does not hear of it
+		if next, _, err := db.NextTransaction(ctx); err == nil {
+			body, _ := json.Marshal(map[string]any{"batch": batchOf(next)})
+			_, _ = p.post(ctx, "/v1/sync/powersync-upload", body)
+		}
+		return errLost
+	}
+	return p.account.UploadData(ctx, db)
+}
+
+var errLost = errors.New("lost by the network")
+
+// RoundTrip implements [http.RoundTripper]: half of the streams break, at any byte.
+func (p *player) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.chance(10) {
+		return nil, errLost
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && p.chance(2) {
+		p.mu.Lock()
+		resp.Body = &breaking{resp.Body, p.random.IntN(3000)}
+		p.mu.Unlock()
+	}
+	return resp, err
+}
+
+// breaking is a body that breaks after some bytes.
+type breaking struct {
+	io.ReadCloser
+	left int
+}
+
+func (b *breaking) Read(to []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errLost
+	}
+	n, err := b.ReadCloser.Read(to[:min(len(to), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// killer kills this process at a statement.
+type killer struct{ at, count int64 }
+
+func (k *killer) step() {
+	if atomic.AddInt64(&k.count, 1) == k.at {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+// deadlyConnector opens connections each of whose statements, begins and ends of transactions is a step towards death.
+type deadlyConnector struct {
+	driver.Connector
+	killer *killer
+}
+
+func (c deadlyConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	c.killer.step()
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	full, ok := conn.(fullConn)
+	if !ok {
+		return nil, fmt.Errorf("%T cannot do all that it must", conn)
+	}
+	return deadlyConn{full, c.killer}, nil
+}
+
+// fullConn is what the driver's connections can do.
+type fullConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+type deadlyConn struct {
+	fullConn
+	killer *killer
+}
+
+func (c deadlyConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	c.killer.step()
+	tx, err := c.fullConn.BeginTx(ctx, options)
+	return deadlyTx{tx, c.killer}, err
+}
+
+func (c deadlyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.killer.step()
+	return c.fullConn.ExecContext(ctx, query, args)
+}
+
+func (c deadlyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.killer.step()
+	return c.fullConn.QueryContext(ctx, query, args)
+}
+
+func (c deadlyConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.fullConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	full, ok := stmt.(fullStmt)
+	if !ok {
+		return nil, fmt.Errorf("%T cannot do all that it must", stmt)
+	}
+	return deadlyStmt{full, c.killer}, nil
+}
+
+type fullStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+type deadlyStmt struct {
+	fullStmt
+	killer *killer
+}
+
+func (s deadlyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.killer.step()
+	return s.fullStmt.ExecContext(ctx, args)
+}
+
+func (s deadlyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.killer.step()
+	return s.fullStmt.QueryContext(ctx, args)
+}
+
+type deadlyTx struct {
+	driver.Tx
+	killer *killer
+}
+
+func (t deadlyTx) Commit() error {
+	t.killer.step()
+	return t.Tx.Commit()
+}
