@@ -9,15 +9,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/provisioner/provisioner/pkg/client/library"
-	papyrusclient "github.com/provisioner/provisioner/pkg/client/papyrus"
 	syncclient "github.com/provisioner/provisioner/pkg/client/powersync"
-	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/test/powersync"
 	"github.com/provisioner/provisioner/test/program"
 )
@@ -128,33 +124,21 @@ func firstSync() int {
 }
 
 func (in firstSyncInput) sync(ctx context.Context, dir string) error {
-	tokens, err := papyrusclient.NewDeviceStore(dir, in.Papyrus, nil)
-	if err != nil {
-		return err
-	}
-	auth, err := papyrusclient.NewAuthRepository(papyrusclient.Config{APIBaseURL: in.Papyrus}, tokens)
-	if err != nil {
-		return err
-	}
-	user, err := auth.Login(ctx, in.Email, secret.New(in.Password))
-	if err != nil {
-		return err
-	}
-	options := []syncclient.Option{syncclient.WithContentChecksums()}
+	var options []syncclient.Option
 	if in.Encoding == "ndjson" {
 		options = append(options, syncclient.WithLines())
 	}
-	db, err := syncclient.Open(ctx, filepath.Join(dir, library.AccountFile), library.Schema(), options...)
+	d, err := signInGoDevice(ctx, dir, in.Papyrus, in.Email, in.Password, options...)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }()
+	defer func() { _ = d.Close() }()
 
 	began := time.Now()
-	db.Connect(library.NewConnector(auth, user.ID, func(library.Upload) {}))
-	for range db.Changes(ctx, "books") {
+	d.connect()
+	for range d.Changes(ctx, "books") {
 		var n int
-		err := db.Read(ctx, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, `SELECT count(*) FROM books`).Scan(&n) })
+		err := d.Read(ctx, func(tx *sql.Tx) error { return tx.QueryRowContext(ctx, `SELECT count(*) FROM books`).Scan(&n) })
 		if err != nil {
 			return err
 		}

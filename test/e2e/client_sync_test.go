@@ -166,28 +166,37 @@ type goDevice struct {
 	connector *library.Connector
 }
 
-func newGoDevice(t testing.TB, papyrus string, owner *reader, options ...syncclient.Option) *goDevice {
+func newGoDevice(t testing.TB, papyrus string, owner *reader) *goDevice {
 	t.Helper()
-	dir := t.TempDir()
-	tokens, err := papyrusclient.NewDeviceStore(dir, papyrus, nil)
+	d, err := signInGoDevice(t.Context(), t.TempDir(), papyrus, owner.email, owner.password, syncclient.WithRetry(50*time.Millisecond, time.Second))
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	d.t = t
+	return d
+}
+
+// signInGoDevice returns a device with its files in dir.
+func signInGoDevice(ctx context.Context, dir, papyrus, email, password string, options ...syncclient.Option) (*goDevice, error) {
+	tokens, err := papyrusclient.NewDeviceStore(dir, papyrus, nil)
+	if err != nil {
+		return nil, err
 	}
 	auth, err := papyrusclient.NewAuthRepository(papyrusclient.Config{APIBaseURL: papyrus}, tokens)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	user, err := auth.Login(t.Context(), owner.email, secret.New(owner.password))
+	user, err := auth.Login(ctx, email, secret.New(password))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	options = append(options, syncclient.WithContentChecksums(), syncclient.WithRetry(50*time.Millisecond, time.Second))
-	db, err := syncclient.Open(t.Context(), filepath.Join(dir, library.AccountFile), library.Schema(), options...)
+	options = append(options, syncclient.WithContentChecksums())
+	db, err := syncclient.Open(ctx, filepath.Join(dir, library.AccountFile), library.Schema(), options...)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	return &goDevice{db, t, library.NewConnector(auth, user.ID, func(library.Upload) {})}
+	return &goDevice{DB: db, connector: library.NewConnector(auth, user.ID, func(library.Upload) {})}, nil
 }
 
 func (d *goDevice) connect()    { d.Connect(d.connector) }
