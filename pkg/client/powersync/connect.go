@@ -190,7 +190,7 @@ func (s *syncer) set(change func(status *Status)) {
 	s.db.watch.tell(statusChanges)
 }
 
-// StatusError is an answer of the service that is none.
+// StatusError is an answer of the service that is not 200.
 type StatusError struct {
 	Status int    // of HTTP
 	What   string // that was asked for

@@ -255,12 +255,21 @@ func (db *DB) Clear(ctx context.Context) error {
 		return err
 	}
 	db.epoch.set(epoch)
-	for _, statement := range []string{`VACUUM`, `PRAGMA wal_checkpoint(TRUNCATE)`} {
-		if _, err := db.write.ExecContext(ctx, statement); err != nil {
-			return err
-		}
+	return db.overwrite(ctx)
+}
+
+// overwrite leaves nothing in the file, nor in the log beside it, that is in no table any more.
+func (db *DB) overwrite(ctx context.Context) error {
+	if _, err := db.write.ExecContext(ctx, `VACUUM`); err != nil {
+		return err
 	}
-	return nil
+	var busy bool
+	var inLog, moved int
+	err := db.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &inLog, &moved)
+	if err == nil && busy {
+		err = errors.New("all rows are deleted, but another process that reads them keeps the file from being overwritten")
+	}
+	return err
 }
 
 // clearAll returns the epoch that begins.

@@ -1,10 +1,12 @@
 package powersync_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -227,6 +229,15 @@ func TestClear(t *testing.T) {
 	}
 	if got := query(t, db, `SELECT id FROM books UNION ALL SELECT id FROM notes`); len(got) != 0 {
 		t.Errorf("rows %q are left", got)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %q, %v", files, err)
+	}
+	for _, file := range files {
+		if content, err := os.ReadFile(file); err != nil || bytes.Contains(content, []byte("Emma")) {
+			t.Errorf("%s still has the book (%v)", filepath.Base(file), err)
+		}
 	}
 	if _, found, err := db.NextTransaction(t.Context()); found || err != nil {
 		t.Errorf("the queue has something: %v", err)
