@@ -41,11 +41,12 @@ func userCommand(c *cobra.Command) *cobra.Command {
 		c.Long = c.Short + "."
 	}
 	c.Long += whatUsersKnow
-	c.PersistentFlags().String(homeFlag, "", "the client's `directory` (PROVISIONER_HOME; default "+filepath.Join("…", filepath.Base(xdg.DataHome), "provisioner")+")")
+	c.PersistentFlags().String(homeFlag, "", "the client's `directory` (PROVISIONER_HOME; default provisioner in the system's directory for data)")
 	return c
 }
 
-// withApp runs a command's work with the client, once the server has said who is signed in. Ctrl-C ends the context.
+// withApp runs a command's work with the client, once the server has said who is signed in. Ctrl-C ends the context, which is the
+// command's too.
 func withApp(c *cobra.Command, work func(ctx context.Context, a *app) error) error {
 	return runApp(c, (*papyrus.AuthProvider).Bootstrap, work)
 }
@@ -54,6 +55,17 @@ func withApp(c *cobra.Command, work func(ctx context.Context, a *app) error) err
 func runApp(c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	c.SetContext(ctx)
+	err := useApp(ctx, c, begin, work)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+func useApp(
+	ctx context.Context, c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error,
+) error {
 	a, err := openApp(c)
 	if err != nil {
 		return err

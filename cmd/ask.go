@@ -19,7 +19,7 @@ func ask(c *cobra.Command, question, flag string) error {
 		return &usageError{fmt.Errorf("%s Add %s if so", question, flag)}
 	}
 	_, _ = fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)
-	answer, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
+	answer, err := typed(c.Context(), func() (string, error) { return bufio.NewReader(c.InOrStdin()).ReadString('\n') })
 	if err != nil {
 		return err
 	}

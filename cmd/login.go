@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/cli/browser"
 	"github.com/spf13/cobra"
@@ -64,16 +67,45 @@ func browserOf(ctx context.Context, c *cobra.Command, noBrowser bool) func(url s
 	}
 }
 
-// openBrowser has a browser open a URL, and does not wait for the browser to end.
+// browserStart is how long a program that opens browsers has to say that it cannot. One that is a browser itself runs on, and is left
+// alone, also when the command ends.
+const browserStart = 2 * time.Second
+
+// openBrowser has $BROWSER or else the system's browser open a URL.
 func openBrowser(ctx context.Context, c *cobra.Command, url string) error {
-	if program := os.Getenv("BROWSER"); program != "" {
-		chosen := exec.CommandContext(ctx, program, url) //nolint:gosec // the person names it
-		if err := chosen.Start(); err != nil {
-			return err
-		}
-		go func() { _ = chosen.Wait() }() // the sign-in is what tells
+	browser.Stdout, browser.Stderr = c.ErrOrStderr(), c.ErrOrStderr()
+	open := browser.OpenURL
+	if programs := os.Getenv("BROWSER"); programs != "" {
+		open = func(url string) error { return runBrowser(context.WithoutCancel(ctx), programs, url) }
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- open(url) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(browserStart):
 		return nil
 	}
-	browser.Stdout, browser.Stderr = c.ErrOrStderr(), c.ErrOrStderr()
-	return browser.OpenURL(url)
+}
+
+// runBrowser runs the first of programs, a list as for PATH, that succeeds. A program may have arguments, and %s among them where the URL
+// goes, else that is the last.
+func runBrowser(ctx context.Context, programs, url string) error {
+	err := errors.New("BROWSER names no program")
+	for _, program := range filepath.SplitList(programs) {
+		fields := strings.Fields(program)
+		if len(fields) == 0 {
+			continue
+		}
+		if !strings.Contains(program, "%s") {
+			fields = append(fields, "%s")
+		}
+		for i := range fields {
+			fields[i] = strings.ReplaceAll(fields[i], "%s", url)
+		}
+		if err = exec.CommandContext(ctx, fields[0], fields[1:]...).Run(); err == nil { //nolint:gosec // the person names it
+			return nil
+		}
+	}
+	return err
 }

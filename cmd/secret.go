@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func readSecret(c *cobra.Command, name string) (secret.Text, error) {
 	var err error
 	if in := terminal(c.InOrStdin()); in != nil {
 		_, _ = fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", name)
-		text, err = term.ReadPassword(int(in.Fd()))
+		text, err = readHidden(c.Context(), int(in.Fd()))
 		_, _ = fmt.Fprintln(c.ErrOrStderr())
 	} else {
 		text, err = readInput(c)
@@ -99,6 +100,38 @@ func readSecret(c *cobra.Command, name string) (secret.Text, error) {
 		return secret.Text{}, errors.New("the value is empty: pipe it in, or type it at the prompt")
 	}
 	return secret.New(value), nil
+}
+
+// readHidden reads a line from a terminal without echo. Where ctx ends first, the terminal is as it was before.
+func readHidden(ctx context.Context, terminal int) ([]byte, error) {
+	before, err := term.GetState(terminal)
+	if err != nil {
+		return nil, err
+	}
+	text, err := typed(ctx, func() ([]byte, error) { return term.ReadPassword(terminal) })
+	if ctx.Err() != nil {
+		return nil, errors.Join(ctx.Err(), term.Restore(terminal, before))
+	}
+	return text, err
+}
+
+// typed returns what read, which waits for somebody to type, returns, or the error of ctx.
+func typed[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type line struct {
+		text T
+		err  error
+	}
+	done := make(chan line, 1)
+	go func() {
+		text, err := read()
+		done <- line{text, err}
+	}()
+	select {
+	case l := <-done:
+		return l.text, l.err
+	case <-ctx.Done():
+		return *new(T), ctx.Err()
+	}
 }
 
 // terminal returns the terminal that a stream is, nil if it is none.

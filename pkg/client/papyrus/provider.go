@@ -62,9 +62,10 @@ func (p *AuthProvider) Bootstrap(ctx context.Context) error {
 		return err
 	}
 	if chosen {
-		err := p.repository.Forget(ctx) // a crash may have left a token
+		// A crash, or a locked keyring, may have left a token. One that cannot be cleared now is used by nobody while the choice stands.
+		_ = p.repository.Forget(ctx)
 		p.set(State{Status: StatusOfflineMode})
-		return err
+		return ctx.Err()
 	}
 	_, _ = p.repository.Bootstrap(ctx) // note has what came of it
 	return ctx.Err()
@@ -102,11 +103,7 @@ func (p *AuthProvider) Logout(ctx context.Context) error { return p.repository.L
 // less where the server cannot be told.
 func (p *AuthProvider) SetOfflineMode(ctx context.Context, on bool) error {
 	if !on {
-		if err := p.choose(false); err != nil || p.State().Status != StatusOfflineMode {
-			return err
-		}
-		p.set(State{Status: StatusSignedOut})
-		return nil
+		return p.endOfflineMode(ctx)
 	}
 	if err := p.choose(true); err != nil {
 		return err
@@ -117,6 +114,22 @@ func (p *AuthProvider) SetOfflineMode(ctx context.Context, on bool) error {
 		return nil
 	}
 	return err
+}
+
+// endOfflineMode signs nobody in: a token that could not be cleared before has to go first.
+func (p *AuthProvider) endOfflineMode(ctx context.Context) error {
+	chosen, err := p.chosen()
+	if err != nil || !chosen {
+		return err
+	}
+	if err := p.repository.Forget(ctx); err != nil {
+		return err
+	}
+	if err := p.choose(false); err != nil {
+		return err
+	}
+	p.set(State{Status: StatusSignedOut})
+	return nil
 }
 
 // IsOfflineMode reports whether offline mode is chosen.

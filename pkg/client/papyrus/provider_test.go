@@ -141,6 +141,46 @@ func TestCrashOnTheWayOffline(t *testing.T) {
 	}
 }
 
+// TestOfflineModeBesideALockedKeyring cannot clear the token at once: nobody uses it, and offline mode does not end before it is gone.
+func TestOfflineModeBesideALockedKeyring(t *testing.T) {
+	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, logoutPath: {{204, ""}}})
+	k := &ring{entries: map[string]string{}}
+	provider := func() *papyrus.AuthProvider {
+		store, err := papyrus.NewDeviceStore(r.dir, r.server.URL, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.store = store
+		repository, err := papyrus.NewAuthRepository(papyrus.Config{APIBaseURL: r.server.URL}, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return papyrus.NewAuthProvider(repository, r.dir)
+	}
+	p := provider()
+	r.keep(ann, "refresh-0")
+	k.locked = errors.New("locked")
+	if err := p.SetOfflineMode(t.Context(), true); err == nil {
+		t.Error("SetOfflineMode(true) does not say that the token is still there")
+	}
+	next := provider()
+	if err := next.Bootstrap(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wantState(t, next, papyrus.StatusOfflineMode, "")
+	if err := next.SetOfflineMode(t.Context(), false); err == nil {
+		t.Error("SetOfflineMode(false) would sign in again")
+	}
+	k.locked = nil
+	if err := next.SetOfflineMode(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+	wantState(t, next, papyrus.StatusSignedOut, "")
+	if r.kept() != "" || len(r.requests()) != 0 {
+		t.Errorf("kept %q, asked for %v", r.kept(), r.requests())
+	}
+}
+
 func TestFailedLoginChangesNothing(t *testing.T) {
 	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, loginPath: {{401, unauthorized}}})
 	r.keep(ann, "refresh-0")

@@ -58,7 +58,7 @@ func WithDeviceLabel(label string) Option { return func(o *options) { o.label = 
 
 // NewAuthRepository returns the repository of the server that c names, with what store keeps. It sends nothing.
 func NewAuthRepository(c Config, store TokenStore, opts ...Option) (*AuthRepository, error) {
-	o := options{transport: http.DefaultTransport, label: defaultDeviceTag}
+	o := options{transport: newTransport(), label: defaultDeviceTag}
 	for _, opt := range opts {
 		opt(&o)
 	}

@@ -421,6 +421,17 @@ func TestOnlyTheRefreshTokenIsWritten(t *testing.T) {
 	}
 }
 
+// TestUploadIsNotDoneUnlessTheServerSaysSo keeps what a device has yet to upload from an answer of something else.
+func TestUploadIsNotDoneUnlessTheServerSaysSo(t *testing.T) {
+	for _, body := range []string{`{}`, `{"status":"ok"}`, `{"applied_count":null}`, `[]`, ``} {
+		r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, uploadPath: {{200, body}}})
+		r.keep(ann, "refresh-0")
+		if _, err := r.UploadPowerSyncBatch(t.Context(), nil); !errors.Is(err, papyrus.ErrUnreachable) {
+			t.Errorf("%s: UploadPowerSyncBatch() = %v, want ErrUnreachable", body, err)
+		}
+	}
+}
+
 func TestServersWordsAreMadeSafe(t *testing.T) {
 	r := newRig(t, map[string][]answer{"/v1/auth/login": {{
 		422,

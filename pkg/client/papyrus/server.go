@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,6 +22,7 @@ const (
 	// client has given up, and the server has not, would count as a reuse when it is repeated.
 	callTimeout   = 20 * time.Second
 	uploadTimeout = 2 * time.Minute // for up to 64 MiB
+	dialTimeout   = 5 * time.Second // to a server that nothing answers for, and again for TLS
 	longestAnswer = 8 << 20
 	longestText   = 500 // of what the server says for people
 )
@@ -36,6 +38,15 @@ func newServer(base string, transport http.RoundTripper) *server {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// newTransport returns a transport that soon knows that there is no way.
+func newTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:       http.ProxyFromEnvironment,
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
+		ForceAttemptHTTP2: true, MaxIdleConns: 10, IdleConnTimeout: 90 * time.Second,
+	}
 }
 
 // call is one request and where its answer goes.

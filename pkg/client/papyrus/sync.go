@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// longestLifetime of a token is taken from the server, in seconds.
+const longestLifetime = 24 * 60 * 60
+
 // PowerSyncToken lets a device sync.
 type PowerSyncToken struct {
 	Token     string
@@ -81,7 +84,8 @@ func (s Session) CreatePowerSyncToken(ctx context.Context) (PowerSyncToken, erro
 	if err != nil {
 		return PowerSyncToken{}, err
 	}
-	return PowerSyncToken{got.Token, asked.Add(time.Duration(got.ExpiresIn) * time.Second)}, nil
+	lifetime := time.Duration(min(max(got.ExpiresIn, 0), longestLifetime)) * time.Second
+	return PowerSyncToken{got.Token, asked.Add(lifetime)}, nil
 }
 
 // UploadPowerSyncBatch uploads one transaction. On 401 the access token is refreshed once and the call made once more; other failures
@@ -93,11 +97,21 @@ func (s Session) UploadPowerSyncBatch(ctx context.Context, batch []Mutation) (Up
 	if in.Batch == nil {
 		in.Batch = []Mutation{} // null is no batch
 	}
-	var got UploadResult
+	var got struct {
+		UploadResult
+		AppliedCount *int `json:"applied_count"` // an answer without it is not papyrus's, and nothing may be taken as uploaded
+	}
 	err := s.repository.authorizedAs(ctx, s.userID, call{
 		method: http.MethodPost, path: "/v1/sync/powersync-upload", in: in, out: &got, timeout: uploadTimeout,
 	})
-	return got, err
+	if err == nil && got.AppliedCount == nil {
+		err = fmt.Errorf("%w: its answer does not say what was applied", ErrUnreachable)
+	}
+	if err != nil {
+		return UploadResult{}, err
+	}
+	got.UploadResult.AppliedCount = *got.AppliedCount
+	return got.UploadResult, nil
 }
 
 // PowerSyncURL returns the base URL of the sync service: the configured one, else the one that the server names.
