@@ -79,14 +79,35 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
-// network is the way from a client to a server on loopback, for whatever URL, where requests get what a script says.
-type network struct {
-	server, nobody, stranger *url.URL // answers, refuses connections, has a certificate that nobody vouches for
-
+// script is what requests get, and those that were made.
+type script struct {
 	mu       sync.Mutex
 	answers  []vectors.Answer
 	requests []*http.Request
 	bodies   [][]byte
+}
+
+func (n *script) play(answers []vectors.Answer) { n.answers, n.requests, n.bodies = answers, nil, nil }
+
+// take takes a request down, and returns its answer.
+func (n *script) take(r *http.Request) (vectors.Answer, error) {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.requests, n.bodies = append(n.requests, r), append(n.bodies, body)
+	if len(n.requests) > len(n.answers) {
+		return vectors.Answer{}, errors.New("one request too many")
+	}
+	return n.answers[len(n.requests)-1], nil
+}
+
+// network is the way from a client to a server on loopback, for whatever URL.
+type network struct {
+	script
+	server, nobody, stranger *url.URL // answers, refuses connections, has a certificate that nobody vouches for
 }
 
 func newNetwork(t *testing.T) *network {
@@ -118,20 +139,14 @@ func parse(t *testing.T, text string) *url.URL {
 	return u
 }
 
-func (n *network) play(answers []vectors.Answer) { n.answers, n.requests, n.bodies = answers, nil, nil }
-
 // scripted is the header in which the server is told its answer.
 const scripted = "X-Answer"
 
 // RoundTrip implements [http.RoundTripper].
 func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
-	var body []byte
-	if r.Body != nil {
-		body, _ = io.ReadAll(r.Body)
-	}
-	answer, ok := n.next(r, body)
-	if !ok {
-		return nil, errors.New("one request too many")
+	answer, err := n.take(r)
+	if err != nil {
+		return nil, err
 	}
 	to := n.server
 	switch answer.Failure {
@@ -153,23 +168,16 @@ func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// next takes a request down, and returns its answer if there is one.
-func (n *network) next(r *http.Request, body []byte) (vectors.Answer, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.requests, n.bodies = append(n.requests, r), append(n.bodies, body)
-	if len(n.requests) > len(n.answers) {
-		return vectors.Answer{}, false
-	}
-	return n.answers[len(n.requests)-1], true
-}
-
 // reply gives the answer that the request brings, or breaks the connection.
 func reply(w http.ResponseWriter, r *http.Request) {
 	var answer vectors.Answer
 	if err := json.Unmarshal([]byte(r.Header.Get(scripted)), &answer); err != nil || answer.Failure != "" {
 		panic(http.ErrAbortHandler)
 	}
+	give(w, answer)
+}
+
+func give(w http.ResponseWriter, answer vectors.Answer) {
 	for name, value := range answer.Headers {
 		w.Header().Set(name, value)
 	}
