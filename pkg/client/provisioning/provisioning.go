@@ -4,6 +4,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -72,22 +73,32 @@ type Client struct {
 	track    func(ctx context.Context, f Failure)
 }
 
-// Option changes a default of a Client.
+// Option changes a default of a Client; with nil it keeps it.
 type Option func(*Client)
 
 // WithHTTPClient replaces the HTTP client. Time-outs are kept beside its own, and so is the refusal of redirects where it has no
 // rule for them.
-func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+func WithHTTPClient(h *http.Client) Option {
+	return func(c *Client) { c.http = cmp.Or(h, c.http) }
+}
 
 // WithDelay replaces the wait between tries. It returns an error when ctx ends first.
 func WithDelay(f func(ctx context.Context, d time.Duration) error) Option {
-	return func(c *Client) { c.delay = f }
+	return func(c *Client) {
+		if f != nil {
+			c.delay = f
+		}
+	}
 }
 
 // WithErrorTracking has f called once for each call that fails for good: after its last try, and not where the server refused it.
 // The context of f outlives the call's.
 func WithErrorTracking(f func(ctx context.Context, failure Failure)) Option {
-	return func(c *Client) { c.track = f }
+	return func(c *Client) {
+		if f != nil {
+			c.track = f
+		}
+	}
 }
 
 // WithInsecureHTTP allows a sender on another machine over plain http, where whoever is on the way reads passwords and keys.

@@ -275,6 +275,13 @@ func TestCheckHealth(t *testing.T) {
 	}
 }
 
+func TestOptionsOfNothingKeepTheDefaults(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	client := provisioning.New("http://127.0.0.1:1", provisioning.WithHTTPClient(nil), provisioning.WithDelay(nil), provisioning.WithErrorTracking(nil))
+	mustFail(t, client.SignIn(ctx, "a@b.test", "pw"))
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	followed := false
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed = true }))
