@@ -21,8 +21,8 @@ export class Auth {
 
   login() { return this.#enter('/v1/auth/login', { email: 'reader@example.com', password: 'correct horse battery' }); }
   register() { return this.#enter('/v1/auth/register', { email: 'reader@example.com', password: 'correct horse battery', display_name: 'Reader' }); }
-  createPowerSyncToken() { return this.#authorized('/v1/auth/powersync-token'); }
-  uploadPowerSyncBatch() { return this.#authorized('/v1/sync/powersync-upload', { batch: [] }); }
+  createPowerSyncToken() { return this.#confirmed('token', '/v1/auth/powersync-token'); }
+  uploadPowerSyncBatch() { return this.#confirmed('applied_count', '/v1/sync/powersync-upload', { batch: [] }); }
 
   // refresh is one request, however many ask for it meanwhile.
   refresh() {
@@ -63,6 +63,13 @@ export class Auth {
       this.status = 'offline';
       throw error;
     }
+  }
+
+  // #confirmed takes an answer for one only if it has a member that it cannot lack: a transaction that is completed is gone.
+  async #confirmed(member, path, body) {
+    const data = await this.#authorized(path, body);
+    if (data[member] === undefined) throw new Unreachable('not papyrus');
+    return data;
   }
 
   // #authorized refreshes where there is no access token, and once after a 401.
