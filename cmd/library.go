@@ -39,10 +39,8 @@ func withLibrary(c *cobra.Command, work func(ctx context.Context, a *app, store 
 		if err != nil {
 			return err
 		}
-		if err := work(ctx, a, store); err != nil {
-			return err
-		}
-		return a.mentionQueue(ctx, c.ErrOrStderr())
+		err = work(ctx, a, store)
+		return errors.Join(err, a.mentionQueue(context.WithoutCancel(ctx), c.ErrOrStderr()))
 	})
 }
 

@@ -60,6 +60,7 @@ repeated adds what is new. A bad file or row is named, and the rest goes on; the
 
 func importBooks(ctx context.Context, c *cobra.Command, store *library.DataStore, src *source.Source, asJSON bool) error {
 	bar := newBar(c, src.Size)
+	_ = bar.RenderBlank()
 	record := importRecord{Failures: []faultRecord{}, Warnings: []faultRecord{}}
 	tell := func(f source.Find, fault string, into *[]faultRecord) {
 		*into = append(*into, faultRecord{f.Name, fault})
@@ -77,7 +78,7 @@ func importBooks(ctx context.Context, c *cobra.Command, store *library.DataStore
 		}
 		_ = bar.Add(1)
 	})
-	_ = bar.Exit()
+	_ = bar.Clear()
 	record.Added, record.There, record.Failed, record.Complete = tally.Added, tally.There, tally.Failed, err == nil
 	return errors.Join(printImport(c, record, asJSON), endOfImport(ctx, tally, err))
 }
@@ -101,10 +102,17 @@ func printImport(c *cobra.Command, r importRecord, asJSON bool) error {
 	return err
 }
 
+// manySteps are more than a person sees one by one.
+const manySteps = 1000
+
 // newBar returns a progress bar on the terminal that messages go to, an invisible one where they go elsewhere.
 func newBar(c *cobra.Command, size int) *progressbar.ProgressBar {
+	pause := time.Duration(0)
+	if size > manySteps {
+		pause = 100 * time.Millisecond
+	}
 	return progressbar.NewOptions(size,
 		progressbar.OptionSetWriter(c.ErrOrStderr()), progressbar.OptionSetVisibility(terminal(c.ErrOrStderr()) != nil),
 		progressbar.OptionSetDescription("importing"), progressbar.OptionShowCount(), progressbar.OptionSetWidth(30),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetElapsedTime(false))
+		progressbar.OptionThrottle(pause), progressbar.OptionClearOnFinish(), progressbar.OptionUseANSICodes(true), progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false))
 }

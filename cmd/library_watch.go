@@ -20,7 +20,7 @@ func newLibraryWatch() *cobra.Command {
 		Long: `Show books as they change on any of your devices, and sync all the while; without a network it goes on, and syncs when there is one. On
 a terminal it is a table that fits it, until q or Ctrl-C. In a pipe, and with --json, it is a line of JSON for each state of the library.`,
 		Example: `  provisioner library watch --status inProgress
-  provisioner library watch --json | jq '.books | length'`,
+  provisioner library watch --json | jq --unbuffered '.books | length'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := want.read(args); err != nil {
 				return err

@@ -28,6 +28,7 @@ var pages = []struct {
 	{"docs/forward-auth.md", true},
 	{"docs/accounts.md", true},
 	{"docs/desktop.md", true},
+	{"docs/library.md", true},
 	{"docs/sync.md", true},
 	{"docs/runbook.md", true},
 	{"docs/observability.md", true},

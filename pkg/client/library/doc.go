@@ -4,7 +4,7 @@
 // open one. How rows are synced is the concern of package powersync, and who is signed in that of package papyrus.
 package library
 
-// The files of a Service in its directory.
+// The files of a Service. Service.Path says where they are.
 const (
 	AccountFile = "papyrus-account.db"
 	GuestFile   = "papyrus-guest.db"

@@ -2,7 +2,9 @@ package library
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -186,12 +188,14 @@ func (s *Service) Close() error {
 	return s.close()
 }
 
-// Path returns where a library is kept.
+// Path returns where a library is kept. That of an account is in a directory of its server's: who goes from one server to another, and
+// back, finds it again.
 func (s *Service) Path(kind Kind) string {
 	if kind == Guest {
 		return filepath.Join(s.dir, GuestFile)
 	}
-	return filepath.Join(s.dir, AccountFile)
+	hash := sha256.Sum256([]byte(s.auth.Server()))
+	return filepath.Join(s.dir, "account-"+hex.EncodeToString(hash[:6]), AccountFile)
 }
 
 // Kind returns which library is open, "" for none.

@@ -24,7 +24,12 @@ type device struct {
 
 func newDevice(t *testing.T, dir string) *device {
 	t.Helper()
-	cfg := papyrus.Config{APIBaseURL: "http://127.0.0.1:9"} // discards
+	return newDeviceOf(t, dir, "http://127.0.0.1:9") // discards
+}
+
+func newDeviceOf(t *testing.T, dir, server string) *device {
+	t.Helper()
+	cfg := papyrus.Config{APIBaseURL: server}
 	tokens, err := papyrus.NewDeviceStore(dir, cfg.APIBaseURL, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +174,7 @@ func TestAnAccountsLibraryIsClearedWhenItsUserGoes(t *testing.T) {
 			if err := d.service.Close(); err != nil {
 				t.Fatal(err)
 			}
-			content, err := os.ReadFile(filepath.Join(d.dir, library.AccountFile))
+			content, err := os.ReadFile(d.service.Path(library.Account))
 			if err != nil || strings.Contains(string(content), "nobody else's business") {
 				t.Errorf("the file still has the title (%v)", err)
 			}
@@ -206,6 +211,18 @@ func TestAStoreIsOfItsUserAlone(t *testing.T) {
 	d.expect(t, 1, "Of Bob")
 }
 
+// TestServersAreApart shows that a command which is meant for another server, where nobody is signed in, clears nothing.
+func TestServersAreApart(t *testing.T) {
+	d := newDevice(t, t.TempDir())
+	d.enter(t, ada, signedIn(ada))
+	d.add(t, "One")
+	other := newDeviceOf(t, d.dir, "http://127.0.0.1:10")
+	other.enter(t, papyrus.User{}, nobody)
+	other.enter(t, bob, signedIn(bob))
+	other.add(t, "Two")
+	d.expect(t, 1, "One")
+}
+
 func TestWithoutASignInThereIsNoLibrary(t *testing.T) {
 	d := newDevice(t, t.TempDir())
 	d.enter(t, papyrus.User{}, nobody)
@@ -218,7 +235,7 @@ func TestWithoutASignInThereIsNoLibrary(t *testing.T) {
 	if err := d.service.Apply(t.Context(), away(papyrus.User{})); !errors.Is(err, library.ErrUnknownUser) {
 		t.Errorf("applying the state of a user who is not known: %v", err)
 	}
-	if files, err := filepath.Glob(filepath.Join(d.dir, "*.db")); err != nil || len(files) > 0 {
+	if files, err := filepath.Glob(filepath.Join(d.dir, "*", "*.db")); err != nil || len(files) > 0 {
 		t.Errorf("it made %v, %v", files, err)
 	}
 }

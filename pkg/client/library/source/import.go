@@ -33,7 +33,7 @@ func (s *Source) Import(ctx context.Context, store *library.DataStore, each func
 	}
 	var batch []library.Book
 	flush := func() error {
-		// A transaction that has begun is not cut off.
+		// What was found is kept, also once ctx has ended.
 		added, err := store.Import(context.WithoutCancel(ctx), batch)
 		tally.Added += added
 		if err == nil {
@@ -61,10 +61,12 @@ func (s *Source) Import(ctx context.Context, store *library.DataStore, each func
 			}
 		}
 	}
-	if ctx.Err() != nil || len(batch) == 0 {
-		return tally, ctx.Err()
+	if len(batch) > 0 {
+		if err := flush(); err != nil {
+			return tally, err
+		}
 	}
-	return tally, flush()
+	return tally, ctx.Err()
 }
 
 func fateOf(f Find, there map[string]bool) Fate {
