@@ -113,12 +113,7 @@ func openApp(c *cobra.Command) (*app, error) {
 // homeOf returns the client's directory, which it makes for its owner alone.
 func homeOf(c *cobra.Command) (string, error) {
 	home, _ := c.Flags().GetString(homeFlag)
-	if home == "" {
-		home = os.Getenv("PROVISIONER_HOME")
-	}
-	if home == "" {
-		home = filepath.Join(xdg.DataHome, "provisioner")
-	}
+	home = cmp.Or(home, os.Getenv("PROVISIONER_HOME"), filepath.Join(xdg.DataHome, "provisioner"))
 	return home, os.MkdirAll(home, 0o700) //nolint:gosec // the person names it
 }
 

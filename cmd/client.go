@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,13 +25,10 @@ func newClient() *cobra.Command {
 		Long: `Call a sender as an app would, with the retries of the Flutter client. Passwords and JWTs are asked for on a terminal and
 read from standard input otherwise.`,
 	}
-	fallback := os.Getenv("SENDER_WORKER_URL")
-	if fallback == "" {
-		fallback = defaultSender
-	}
-	c.PersistentFlags().StringVar(&sender, "sender", fallback, "base `URL` of the sender (SENDER_WORKER_URL)")
+	c.PersistentFlags().StringVar(&sender, "sender", "", "base `URL` of the sender (SENDER_WORKER_URL; default "+defaultSender+")")
 	c.PersistentFlags().BoolVar(&insecure, "allow-insecure", false, "call a sender on another machine over plain http")
 	c.PersistentPreRunE = func(*cobra.Command, []string) error {
+		sender = cmp.Or(sender, os.Getenv("SENDER_WORKER_URL"), defaultSender)
 		if !strings.HasPrefix(sender, "https://") && !strings.HasPrefix(sender, "http://") {
 			return &usageError{fmt.Errorf("--sender %q is no http or https URL", sender)}
 		}

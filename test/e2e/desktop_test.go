@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/provisioner/provisioner/pkg/client/papyrus"
 	"github.com/provisioner/provisioner/test/browser"
 	"github.com/provisioner/provisioner/test/daemon"
 	oidctest "github.com/provisioner/provisioner/test/oidc"
@@ -135,8 +137,8 @@ func (d *desktop) register() (email, password string) {
 // signed in, and so does the next one.
 func TestDesktopsShareASignIn(t *testing.T) {
 	const lifetime = 50 * time.Millisecond // about that of a command
-	papyrus := start(t, "papyrus", nil)
-	d := newDesktop(t, papyrus.URL("papyrus"))
+	accounts := start(t, "papyrus", nil)
+	d := newDesktop(t, accounts.URL("papyrus"))
 	d.register()
 	for _, tt := range []struct {
 		name                      string
@@ -169,14 +171,72 @@ func TestDesktopsShareASignIn(t *testing.T) {
 			}
 		})
 	}
-	d.keepToken()
+	t.Run("eight processes that refresh all the time, some of which are killed", d.refreshAllTheTime)
+	d.must(done, "", "sessions")
+
+	audit := program.Command(t, d.dir, accounts.Env, "audit", "list", "--kind", "session.reused", "--json")
+	if out, err := audit.CombinedOutput(); err != nil || len(out) != 0 {
+		t.Errorf("the server has seen tokens reused: %v\n%s", err, out)
+	}
+}
+
+// refreshAllTheTime has processes of the test binary refresh the desktop's sign-in, each over and over.
+func (d *desktop) refreshAllTheTime(t *testing.T) {
+	const processes, killed = 8, 2
+	var all sync.WaitGroup
+	for i := range processes {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(d.env.Environ(), refresherHome+"="+d.env["PROVISIONER_HOME"])
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if i < killed {
+			time.AfterFunc(mathrand.N(time.Second), func() { _ = cmd.Process.Kill() }) // may have ended already
+			all.Go(func() { _ = cmd.Wait() })
+			continue
+		}
+		all.Go(func() {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v\n%s", err, out.String())
+			}
+		})
+	}
+	all.Wait()
+}
+
+// refresherHome names, in the environment of the test binary, the directory whose sign-in it is to refresh over and over.
+const refresherHome = "E2E_REFRESHER_HOME"
+
+// refreshOften refreshes fifty times and returns an exit code.
+func refreshOften(home string) int {
+	cfg, err := papyrus.ConfigFromEnvironment(os.Getenv)
+	if err != nil {
+		panic(err)
+	}
+	store, err := papyrus.NewDeviceStore(home, cfg.APIBaseURL, nil)
+	if err != nil {
+		panic(err)
+	}
+	repository, err := papyrus.NewAuthRepository(cfg, store)
+	if err != nil {
+		panic(err)
+	}
+	for n := range 50 {
+		if _, err := repository.Refresh(context.Background()); err != nil {
+			fmt.Printf("refresh %d: %v\n", n, err)
+			return 1
+		}
+	}
+	return 0
 }
 
 // TestDesktopKilledBeforeItStores kills a process between the answer to its refresh and the moment when it has stored the new token. The
 // one before is still good, whatever happens how often.
 func TestDesktopKilledBeforeItStores(t *testing.T) {
-	papyrus := start(t, "papyrus", nil)
-	to, err := url.Parse(papyrus.URL("papyrus"))
+	accounts := start(t, "papyrus", nil)
+	to, err := url.Parse(accounts.URL("papyrus"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,11 +285,11 @@ func TestDesktopKilledBeforeItStores(t *testing.T) {
 
 // TestDesktopInAKeyring signs in beside a real keyring, GNOME's, and with the same sign-in finds it locked.
 func TestDesktopInAKeyring(t *testing.T) {
-	papyrus := start(t, "papyrus", nil)
-	d := newDesktop(t, papyrus.URL("papyrus"))
+	accounts := start(t, "papyrus", nil)
+	d := newDesktop(t, accounts.URL("papyrus"))
 	stop := d.openKeyring("printf password | gnome-keyring-daemon --unlock --components=secrets")
 	email, _ := d.register()
-	if text := d.accountFile(); !strings.Contains(text, `"keyring":"papyrus_refresh_token `+papyrus.URL("papyrus")) || strings.Contains(text, "papyrus_refresh_token\":") {
+	if text := d.accountFile(); !strings.Contains(text, `"keyring":"papyrus_refresh_token `+accounts.URL("papyrus")) || strings.Contains(text, "papyrus_refresh_token\":") {
 		t.Errorf("the directory has %s", text)
 	}
 	for range 3 {
@@ -408,19 +468,19 @@ func (o *output) String() string {
 
 // TestDesktop goes through what a person does: flows with a server that goes away and comes back.
 func TestDesktop(t *testing.T) {
-	papyrus := start(t, "papyrus", nil)
-	d := newDesktop(t, papyrus.URL("papyrus"))
+	accounts := start(t, "papyrus", nil)
+	d := newDesktop(t, accounts.URL("papyrus"))
 	d.must(signedOut, "", "whoami")
 	email, password := d.register()
-	elsewhere := newDesktop(t, papyrus.URL("papyrus"))
+	elsewhere := newDesktop(t, accounts.URL("papyrus"))
 	elsewhere.must(done, password, "login", email)
 
-	papyrus.Kill()
+	accounts.Kill()
 	if got := d.must(done, "", "whoami", "--json"); !strings.Contains(got, `"status": "offline"`) || !strings.Contains(got, email) {
 		t.Errorf("whoami without a server: %s", got)
 	}
 	d.must(unreachable, "", "sessions")
-	papyrus.Start()
+	accounts.Start()
 	d.must(done, "", "sessions")
 
 	elsewhere.must(done, "", "sessions", "end", "--all")

@@ -13,5 +13,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(firstSyncDir) != "" {
 		os.Exit(firstSync())
 	}
+	if home := os.Getenv(refresherHome); home != "" {
+		os.Exit(refreshOften(home))
+	}
 	os.Exit(record.Run(m))
 }

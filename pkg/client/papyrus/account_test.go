@@ -1,6 +1,7 @@
 package papyrus_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/provisioner/provisioner/pkg/client/papyrus"
+	"github.com/provisioner/provisioner/pkg/secret"
 )
 
 // roundTrips is a transport that is a function.
@@ -85,6 +87,46 @@ func TestOneIntentIsTriedAgain(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// TestServerThatNeverAnswersIsGivenUp goes by the clock of a bubble.
+func TestServerThatNeverAnswersIsGivenUp(t *testing.T) {
+	silent := roundTrips(func(req *http.Request) (*http.Response, error) {
+		<-req.Context().Done()
+		return nil, req.Context().Err()
+	})
+	for _, tt := range []struct {
+		name string
+		call func(ctx context.Context, r *papyrus.AuthRepository) error
+	}{
+		{"refresh", func(ctx context.Context, r *papyrus.AuthRepository) error { _, err := r.Refresh(ctx); return err }},
+		{"login", func(ctx context.Context, r *papyrus.AuthRepository) error {
+			_, err := r.Login(ctx, "reader@example.com", secret.New("a long password"))
+			return err
+		}},
+		{"settings", func(ctx context.Context, r *papyrus.AuthRepository) error { _, err := r.PowerSyncURL(ctx); return err }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			store := newStore(t, t.TempDir(), nil)
+			save(t, store, account(ann, "refresh-0"))
+			synctest.Test(t, func(t *testing.T) {
+				r, err := papyrus.NewAuthRepository(papyrus.Config{APIBaseURL: server}, store, papyrus.WithTransport(silent))
+				if err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if err := tt.call(t.Context(), r); !errors.Is(err, papyrus.ErrUnreachable) {
+					t.Errorf("%v, want ErrUnreachable", err)
+				}
+				if took := time.Since(began); took != 20*time.Second {
+					t.Errorf("given up after %v, want 20s", took)
+				}
+			})
+			if load(t, store).RefreshToken.Reveal() != "refresh-0" {
+				t.Error("the token is gone")
+			}
 		})
 	}
 }

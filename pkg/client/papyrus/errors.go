@@ -54,6 +54,14 @@ func (e *Error) Is(target error) bool {
 	return target == ErrUnreachable && (e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError)
 }
 
+// whySignedOut returns an [ErrSignedOut] with what a refused refresh means for a person: a 401 says no more than that it was refused.
+func whySignedOut(refusal error) error {
+	if e, ok := errors.AsType[*Error](refusal); ok && e.Status == http.StatusForbidden {
+		return fmt.Errorf("%w: %w", ErrSignedOut, e)
+	}
+	return fmt.Errorf("%w: the session has ended", ErrSignedOut)
+}
+
 // refused reports whether a refresh was refused for good.
 func refused(err error) bool {
 	e, ok := errors.AsType[*Error](err)

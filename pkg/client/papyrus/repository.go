@@ -191,7 +191,7 @@ func (r *AuthRepository) refreshLocked(ctx context.Context) (User, error) {
 	in := map[string]string{"refresh_token": account.RefreshToken.Reveal()}
 	err = r.server.do(ctx, call{method: http.MethodPost, path: "/v1/auth/refresh", in: in, out: &got})
 	if refused(err) {
-		return User{}, errors.Join(fmt.Errorf("%w: the session has ended", ErrSignedOut), r.forget(ctx, account))
+		return User{}, errors.Join(whySignedOut(err), r.forget(ctx, account))
 	}
 	if err == nil {
 		err = got.check()
