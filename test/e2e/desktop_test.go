@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	mathrand "math/rand/v2"
 	"net"
 	"net/http"
@@ -376,7 +375,7 @@ func TestDesktopSignsInWithGoogle(t *testing.T) {
 	t.Run("a refusal at the provider", func(t *testing.T) {
 		refused := d.signIn(chromium.NewProfile(), oidctest.Refuser.Subject, "login", "--google")
 		shows(t, "the page at the end", refused.page, "?error=access_denied", "the sign-in was refused at the provider")
-		if refused.code != failed || !strings.Contains(refused.errs, "refused at the provider") {
+		if refused.code != failed || !strings.Contains(refused.out, "refused at the provider") {
 			t.Errorf("login: %v", refused.result)
 		}
 		d.must(done, "", "sessions") // who was signed in still is
@@ -386,7 +385,7 @@ func TestDesktopSignsInWithGoogle(t *testing.T) {
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		if got := wait(); got.code != failed {
+		if got := wait(); got.code != failed || !strings.Contains(got.out, "interrupted") {
 			t.Errorf("login: %v", got)
 		}
 	})
@@ -416,22 +415,23 @@ func (d *desktop) beginSignIn(args ...string) (cmd *exec.Cmd, wait func() result
 		d.t.Fatal(err)
 	}
 	d.env["BROWSER"] = script
-	cmd, out, errs := d.prepare("", args...)
-	var printed output
-	cmd.Stderr = io.MultiWriter(errs, &printed)
-	if err := cmd.Start(); err != nil {
+	cmd = program.Command(d.t, d.dir, d.env, args...)
+	running, err := daemon.Start(cmd)
+	if err != nil {
 		d.t.Fatal(err)
 	}
 	wait = func() result {
-		_ = cmd.Wait() // the code says it
+		if err := running.Stop(syscall.SIGCONT); err != nil { // which it does not notice
+			d.t.Error(err)
+		}
 		d.keepToken()
-		record.See("output of "+strings.Join(args, " "), out.String()+errs.String())
-		return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+		record.See("output of "+strings.Join(args, " "), running.Output())
+		return result{out: running.Output(), code: cmd.ProcessState.ExitCode()}
 	}
 	program.Eventually(d.t, "a URL for the browser", func() bool {
 		text, err := os.ReadFile(handed)
 		if begin = string(text); err != nil {
-			begin = urlIn(printed.String())
+			begin = urlIn(running.Output())
 		}
 		return begin != ""
 	})
@@ -446,24 +446,6 @@ func urlIn(text string) string {
 		}
 	}
 	return ""
-}
-
-// output collects what a process prints while it runs.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
 }
 
 // TestDesktop goes through what a person does: flows with a server that goes away and comes back.

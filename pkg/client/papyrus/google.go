@@ -43,8 +43,10 @@ func (r *AuthRepository) LoginWithGoogle(ctx context.Context, open func(url stri
 	if err != nil {
 		return User{}, err
 	}
-	f := &googleFlow{repository: r, redirectURI: redirectURI, verifier: rand.Text() + rand.Text(), done: make(chan googleEnd, 1)}
-	f.turn = make(chan struct{}, 1)
+	f := &googleFlow{
+		repository: r, redirectURI: redirectURI, verifier: rand.Text() + rand.Text(),
+		turn: make(chan struct{}, 1), done: make(chan googleEnd, 1),
+	}
 	stop := f.serve(ctx, listeners)
 	defer stop()
 
