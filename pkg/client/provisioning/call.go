@@ -16,12 +16,15 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/provisioner/provisioner/pkg/text"
 )
 
 const (
 	maxRetries  = 2
 	longestWait = 30 * time.Second // a server that says longer is not waited for
 	maxReplyLen = 1 << 20
+	longestText = 500 // of what the server says for people
 )
 
 // call is what one of a Client's methods asks the sender.
@@ -108,11 +111,11 @@ func (c *Client) do(ctx context.Context, method, url string, header http.Header,
 
 // retryAfter reads Retry-After, in seconds or as a date: by the server's clock, where the answer shows it.
 func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+	value := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(seconds, math.MaxInt32)) * time.Second
 	}
-	until, err := http.ParseTime(text)
+	until, err := http.ParseTime(value)
 	if err != nil {
 		return 0
 	}
@@ -143,16 +146,16 @@ func (a answer) created() bool  { return a.status == http.StatusCreated || a.sig
 // result is the end of a call whose last try got an answer or an error.
 func (c call) result(got answer, err error) Result {
 	code, _ := got.data["code"].(string)
-	text, isText := got.data["error"].(string)
-	failed := Error{Message: text, Code: code, Status: got.status}
+	message, isText := got.data["error"].(string)
+	failed := Error{Message: text.Line(message, longestText), Code: text.Line(code, longestText), Status: got.status}
 	switch {
 	case err != nil:
-		return Error{Message: message(err), Err: err}
+		return Error{Message: messageOf(err), Err: err}
 	case c.succeeded(got):
 		return Success{Data: got.data}
 	case got.status == http.StatusInternalServerError || got.status == http.StatusGatewayTimeout:
 		failed.Message = MessageServer
-	case text == "":
+	case failed.Message == "":
 		failed.Message = MessageUnexpected
 	}
 	switch {
@@ -177,8 +180,8 @@ func health(got answer, err error) Result {
 	return Error{Message: MessageServer, Status: got.status}
 }
 
-// message is what people are told of a try that got no answer.
-func message(err error) string {
+// messageOf is what people are told of a try that got no answer.
+func messageOf(err error) string {
 	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return MessageTimeout
 	}

@@ -31,7 +31,7 @@ type Result interface{ sealed() }
 // Success holds the members of the answer.
 type Success struct{ Data map[string]any }
 
-// Error says for people what went wrong.
+// Error says for people what went wrong, in one line that a terminal may be shown.
 type Error struct {
 	Message string
 	Code    string // the server's code, "" where it gave none

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,14 @@ func TestRefusalsAreNotTracked(t *testing.T) {
 	r = newRig("https://sender.test", status(400, `{"error":{"text":"bad"}}`))
 	if got := mustFail(t, r.send(t)); got.Message != provisioning.MessageUnexpected || len(r.failures) != 1 {
 		t.Errorf("an error that is no text: %+v, tracked %v", got, r.failures)
+	}
+}
+
+func TestTextsOfTheServerAreSafeToShow(t *testing.T) {
+	r := newRig("https://sender.test", status(400, `{"error":"no\u001b[2J\r\nroot@host# `+strings.Repeat("x", 1000)+`","code":"A\u0007"}`))
+	got := mustFail(t, r.send(t))
+	if strings.ContainsAny(got.Message+got.Code, "\x1b\r\n\a") || len(got.Message) > 500 || !strings.HasPrefix(got.Message, "no") {
+		t.Errorf("%q, code %q", got.Message, got.Code)
 	}
 }
 
