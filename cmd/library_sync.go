@@ -30,7 +30,8 @@ server did not take is told of.`,
 				if _, err := a.signedIn(); err != nil {
 					return err
 				}
-				if err := a.sync(ctx, terminal(c.ErrOrStderr()), patience); err != nil {
+				err := a.sync(ctx, terminal(c.ErrOrStderr()), patience)
+				if err := a.applyAfter(context.WithoutCancel(ctx), err); err != nil {
 					return err
 				}
 				return a.sayBooks(ctx, c.OutOrStdout())
@@ -51,18 +52,11 @@ func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration)
 		return err
 	}
 	defer a.library.Disconnect()
+	go a.endWith(limited, end)
 	shows := make(chan struct{})
 	go func() {
 		defer close(shows)
-		for range a.library.StatusChanges(limited) {
-			s := a.library.Status()
-			if err := endOf(s); err != nil {
-				end(err)
-			}
-			if screen != nil {
-				_, _ = fmt.Fprintf(screen, "\r\x1b[K%s", a.progress(limited, s))
-			}
-		}
+		a.show(limited, screen)
 	}()
 	err := a.library.AwaitSynced(limited)
 	if cause := context.Cause(limited); err != nil && cause != nil {
@@ -70,10 +64,28 @@ func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration)
 	}
 	end(nil)
 	<-shows
-	if screen != nil {
-		_, _ = fmt.Fprint(screen, "\r\x1b[K")
-	}
 	return err
+}
+
+// show shows on a terminal, if there is one, how it goes, until ctx ends.
+func (a *app) show(ctx context.Context, screen *os.File) {
+	if screen == nil {
+		return
+	}
+	for range a.library.StatusChanges(ctx) {
+		_, _ = fmt.Fprintf(screen, "\r\x1b[K%s", a.progress(ctx, a.library.Status()))
+	}
+	_, _ = fmt.Fprint(screen, "\r\x1b[K")
+}
+
+// endWith ends ctx with an error of syncing that no further try mends: the sign-in has ended.
+func (a *app) endWith(ctx context.Context, end context.CancelCauseFunc) {
+	for range a.library.StatusChanges(ctx) {
+		if err := endOf(a.library.Status()); err != nil {
+			end(err)
+			return
+		}
+	}
 }
 
 // endOf returns the error that no further try mends, nil while there is none.

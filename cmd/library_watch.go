@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,11 +36,17 @@ a terminal it is a table that fits it, until q or Ctrl-C. In a pipe, and with --
 						return err
 					}
 				}
+				ctx, end := context.WithCancelCause(ctx)
+				defer end(nil)
+				go a.endWith(ctx, end)
 				w := &watching{app: a, store: store, want: want}
 				if screen := terminal(c.OutOrStdout()); screen != nil && !asJSON {
-					return w.onScreen(ctx, screen, terminal(c.InOrStdin()))
+					err = w.onScreen(ctx, screen, terminal(c.InOrStdin()))
+				} else {
+					err = w.asLines(ctx, func(s watchRecord) error { return printLine(c, s) })
 				}
-				return w.asLines(ctx, func(s watchRecord) error { return printLine(c, s) })
+				a.library.Disconnect()
+				return a.applyAfter(context.WithoutCancel(ctx), err)
 			})
 		},
 	}
@@ -72,8 +79,11 @@ func (w *watching) asLines(ctx context.Context, write func(watchRecord) error) e
 
 // end returns why the library is no longer watched.
 func (w *watching) end(ctx context.Context) error {
-	if ctx.Err() != nil {
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, context.Canceled):
 		return nil // the person has seen enough
+	case err != nil:
+		return err
 	}
 	return fmt.Errorf("%w as before: the account's library was cleared", papyrus.ErrSignedOut)
 }

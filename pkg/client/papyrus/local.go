@@ -41,10 +41,11 @@ func (r *AuthRepository) While(ctx context.Context, userID string, work func() e
 	}
 	defer unlock()
 	account, err := r.store.Load(ctx)
-	if err != nil && account.User.ID == "" {
+	switch {
+	case err != nil && userID == "": // offline mode, beside a keyring that does not answer: its token is used by nobody
+	case err != nil && account.User.ID == "":
 		return err
-	}
-	if account.User.ID != userID {
+	case account.User.ID != userID:
 		return ErrOtherUser
 	}
 	return work()
