@@ -380,6 +380,13 @@ func TestDesktopSignsInWithGoogle(t *testing.T) {
 		}
 		d.must(done, "", "sessions") // who was signed in still is
 	})
+	t.Run("at a server that has no provider, or is not there", func(t *testing.T) {
+		elsewhere := newDesktop(t, start(t, "papyrus", nil).URL("papyrus"))
+		if got := elsewhere.must(failed, "", "login", "--google"); strings.Contains(got, "browser") {
+			t.Errorf("login: %s", got)
+		}
+		newDesktop(t, program.Nowhere).must(unreachable, "", "login", "--google")
+	})
 	t.Run("Ctrl-C", func(t *testing.T) {
 		cmd, wait, _ := d.beginSignIn("login", "--google")
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {

@@ -28,7 +28,8 @@ const (
 
 // LoginWithGoogle signs in through the system browser: open is given the URL to open there, and LoginWithGoogle waits, up to ten minutes,
 // until the browser comes back to a listener on this machine. It listens on loopback, at the port 43821 of the Flutter apps, or where
-// somebody else has that, at any port of 127.0.0.1 (RFC 8252 section 7.3).
+// somebody else has that, at any port of 127.0.0.1 (RFC 8252 section 7.3). A server that is out of reach or has no provider is an error
+// before any browser is opened.
 //
 // Between app and papyrus there is no state parameter. What binds the sign-in to this process is PKCE (RFC 7636): the code that the
 // browser brings is good with the verifier alone that never leaves this process, and papyrus gives no code to our challenge but at the end
@@ -50,7 +51,10 @@ func (r *AuthRepository) LoginWithGoogle(ctx context.Context, open func(url stri
 	stop := f.serve(ctx, listeners)
 	defer stop()
 
-	if err := open(f.startURL()); err != nil {
+	if err := f.probe(ctx); err != nil {
+		return User{}, err
+	}
+	if err := open(f.repository.server.base + f.start()); err != nil {
 		return User{}, fmt.Errorf("open the browser: %w", err)
 	}
 	select {
@@ -95,10 +99,22 @@ type googleEnd struct {
 	err  error
 }
 
-// startURL is where the browser begins.
-func (f *googleFlow) startURL() string {
+// probe begins a sign-in that nobody goes on with: where the server is out of reach, or has no provider, no browser has to say so.
+func (f *googleFlow) probe(ctx context.Context) error {
+	err := f.repository.server.do(ctx, call{method: http.MethodGet, path: f.start()})
+	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusFound {
+		return nil
+	}
+	if err == nil {
+		err = fmt.Errorf("%w: what answers does not lead to a provider", ErrUnreachable)
+	}
+	return err
+}
+
+// start is where the browser begins, below the base URL.
+func (f *googleFlow) start() string {
 	challenge := sha256.Sum256([]byte(f.verifier))
-	return f.repository.server.base + "/v1/auth/oauth/google/start?" + url.Values{
+	return "/v1/auth/oauth/google/start?" + url.Values{
 		"redirect_uri":   {f.redirectURI},
 		"code_challenge": {base64.RawURLEncoding.EncodeToString(challenge[:])},
 	}.Encode()

@@ -16,7 +16,10 @@ import (
 	"github.com/provisioner/provisioner/pkg/client/papyrus"
 )
 
-const exchangePath = "/v1/auth/exchange-code"
+const (
+	startPath    = "/v1/auth/oauth/google/start"
+	exchangePath = "/v1/auth/exchange-code"
+)
 
 // browse plays the browser of one sign-in: open is called with where it is to begin, in a goroutine of its own.
 func browse(t *testing.T, r *rig, open func(start *url.URL, callback string)) (papyrus.User, error) {
@@ -55,7 +58,7 @@ func visit(t *testing.T, method, page string) (int, string) {
 }
 
 func TestGoogleSignIn(t *testing.T) {
-	r := newRig(t, map[string][]answer{exchangePath: {tokens(ann, 1)}})
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {tokens(ann, 1)}})
 	user, err := browse(t, r, func(start *url.URL, callback string) {
 		if !strings.HasPrefix(start.String(), r.server.URL+"/v1/auth/oauth/google/start?") || strings.Contains(start.String(), "verifier") {
 			t.Errorf("begins at %s", start)
@@ -65,7 +68,7 @@ func TestGoogleSignIn(t *testing.T) {
 			t.Errorf("%d %s", status, text)
 		}
 		var body map[string]string
-		if err := json.Unmarshal([]byte(r.seen[0].body), &body); err != nil {
+		if err := json.Unmarshal([]byte(r.seen[1].body), &body); err != nil { // the first begins
 			t.Error(err)
 		}
 		challenge := sha256.Sum256([]byte(body["code_verifier"]))
@@ -83,7 +86,7 @@ func TestGoogleSignIn(t *testing.T) {
 
 // TestGoogleSignInWaitsForItsOwnCallback sends what any page can have a browser send: none of it ends the wait.
 func TestGoogleSignInWaitsForItsOwnCallback(t *testing.T) {
-	r := newRig(t, map[string][]answer{exchangePath: {{401, unauthorized}, tokens(ann, 1)}})
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {{401, unauthorized}, tokens(ann, 1)}})
 	user, err := browse(t, r, func(_ *url.URL, callback string) {
 		for _, tt := range []struct {
 			method, page string
@@ -110,7 +113,7 @@ func TestGoogleSignInWaitsForItsOwnCallback(t *testing.T) {
 	if err != nil || user.ID != ann {
 		t.Errorf("%+v, %v", user, err)
 	}
-	if got := r.requests(); len(got) != 2 {
+	if got := r.presented(exchangePath); len(got) != 2 {
 		t.Errorf("%d codes were exchanged, want 2", len(got))
 	}
 }
@@ -122,7 +125,7 @@ func TestGoogleSignInRefused(t *testing.T) {
 		{"<script>alert(1)</script>", `the provider answers "<script>`},
 	} {
 		t.Run(tt.code, func(t *testing.T) {
-			r := newRig(t, nil)
+			r := newRig(t, map[string][]answer{startPath: {{302, ""}}})
 			_, err := browse(t, r, func(_ *url.URL, callback string) {
 				if _, text := visit(t, http.MethodGet, callback+"?error="+url.QueryEscape(tt.code)); strings.Contains(text, "<script>") {
 					t.Errorf("the page has %s", text)
@@ -136,7 +139,7 @@ func TestGoogleSignInRefused(t *testing.T) {
 }
 
 func TestGoogleSignInWithoutTheServer(t *testing.T) {
-	r := newRig(t, map[string][]answer{exchangePath: {{503, ""}}})
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {{503, ""}}})
 	_, err := browse(t, r, func(_ *url.URL, callback string) { visit(t, http.MethodGet, callback+"?code=good") })
 	if !errors.Is(err, papyrus.ErrUnreachable) {
 		t.Errorf("LoginWithGoogle() = %v, want ErrUnreachable", err)
@@ -152,7 +155,7 @@ func TestGoogleSignInBesideAnother(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = other.Close() })
-			r := newRig(t, map[string][]answer{exchangePath: {tokens(ann, 1)}})
+			r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {tokens(ann, 1)}})
 			user, err := browse(t, r, func(start *url.URL, callback string) {
 				if !strings.HasPrefix(callback, "http://127.0.0.1:") || start.Query().Get("code_challenge") == "" {
 					t.Errorf("comes back to %s", callback)
@@ -166,8 +169,26 @@ func TestGoogleSignInBesideAnother(t *testing.T) {
 	}
 }
 
+// TestGoogleSignInWithoutAProvider opens no browser for what it can say itself.
+func TestGoogleSignInWithoutAProvider(t *testing.T) {
+	for _, tt := range []struct {
+		answer answer
+		want   string
+	}{
+		{answer{400, `{"error":{"code":"VALIDATION_ERROR","message":"No provider is configured"}}`}, "No provider is configured"},
+		{answer{503, ""}, "503"},
+		{answer{200, "<html>Welcome</html>"}, "does not lead to a provider"},
+	} {
+		r := newRig(t, map[string][]answer{startPath: {tt.answer}})
+		_, err := r.LoginWithGoogle(t.Context(), func(string) error { t.Error("a browser is opened"); return nil })
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("LoginWithGoogle() = %v, want %q", err, tt.want)
+		}
+	}
+}
+
 func TestGoogleSignInGivesUp(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	callback := ""
 	_, err := r.LoginWithGoogle(ctx, func(raw string) error {
