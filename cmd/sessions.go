@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -89,10 +90,11 @@ func printSessions(c *cobra.Command, devices []papyrus.Device, asJSON bool) erro
 func cell(s string) string { return text.Line(s, longestCell) }
 
 func newSessionsEnd() *cobra.Command {
-	var all bool
+	var all, force bool
 	c := &cobra.Command{
 		Use:   "end SESSION_ID | --all",
 		Short: "End a session, or all of them: that device is signed out",
+		Long:  "End a session, or all of them: that device is signed out. To end that of this device clears the account's library, as logout does.",
 		Example: `  provisioner sessions end 3f1f6c1e-4b6c-4d0e-9c55-8d2d3ab7ed2e
   provisioner sessions end --all`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -103,9 +105,18 @@ func newSessionsEnd() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			return withUser(c, func(ctx context.Context, a *app) error {
-				end := a.repository.EndAllDevices
+				here, end := true, a.repository.EndAllDevices
 				if !all {
+					var err error
+					if here, err = a.isHere(ctx, args[0]); err != nil {
+						return err
+					}
 					end = func(ctx context.Context) error { return a.repository.EndDevice(ctx, args[0]) }
+				}
+				if here {
+					if err := a.mayForget(ctx, c, force); err != nil {
+						return err
+					}
 				}
 				if err := end(ctx); err != nil {
 					return err
@@ -116,5 +127,12 @@ func newSessionsEnd() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "end every session, that of this device too")
+	bindForce(c, &force)
 	return c
+}
+
+// isHere reports whether a session is that of this device.
+func (a *app) isHere(ctx context.Context, sessionID string) (bool, error) {
+	devices, err := a.repository.Devices(ctx)
+	return slices.ContainsFunc(devices, func(d papyrus.Device) bool { return d.Current && d.SessionID == sessionID }), err
 }
