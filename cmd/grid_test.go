@@ -41,7 +41,7 @@ func TestScreenFits(t *testing.T) {
 	}
 	for columns := 1; columns < 60; columns++ {
 		for rows := range 9 {
-			text := screenOf("ida@example.com · 4 books · in sync", snapshot, snapshot.Books, columns, rows)
+			text := screenOf("ida@example.com · 4 books · in sync", snapshot.ShortIDs(), snapshot.Books, columns, rows)
 			lines := strings.Split(text, "\r\n")
 			if len(lines) > max(rows, 1) {
 				t.Fatalf("%d lines on a screen of %d", len(lines), rows)
@@ -54,7 +54,7 @@ func TestScreenFits(t *testing.T) {
 			}
 		}
 	}
-	text := screenOf("title", snapshot, snapshot.Books, 80, 5)
+	text := screenOf("title", snapshot.ShortIDs(), snapshot.Books, 80, 5)
 	if !strings.Contains(text, "4 more, which do not fit") {
 		t.Errorf("it does not say how many do not fit: %q", text)
 	}

@@ -115,7 +115,7 @@ func newLibraryList() *cobra.Command {
 func printBooks(c *cobra.Command, snapshot library.Snapshot, want selection, asJSON bool) error {
 	books := want.of(snapshot.Books)
 	if !asJSON {
-		return shelf(snapshot, books).writeTo(c.OutOrStdout())
+		return shelf(snapshot.ShortIDs(), books).writeTo(c.OutOrStdout())
 	}
 	for _, b := range books {
 		if err := printLine(c, b); err != nil {
@@ -125,11 +125,10 @@ func printBooks(c *cobra.Command, snapshot library.Snapshot, want selection, asJ
 	return nil
 }
 
-// shelf is the table of books of a snapshot.
-func shelf(snapshot library.Snapshot, books []library.Book) *grid {
+// shelf is the table of books. Of their ids it has what tells them from all others of the library.
+func shelf(short map[string]string, books []library.Book) *grid {
 	g := &grid{widest: []int{36, 40, 24, 10, 11, 6, 8}}
 	g.add("ID", "TITLE", "AUTHOR", "STATUS", "PAGE", "RATING", "FAVORITE")
-	short := snapshot.ShortIDs()
 	for _, b := range books {
 		favorite := ""
 		if b.IsFavorite {

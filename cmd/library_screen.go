@@ -59,16 +59,17 @@ func (w *watching) redraw(ctx context.Context, screen *os.File) error {
 	snapshots, status := w.store.Changes(ctx), w.app.library.StatusChanges(ctx)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var snapshot library.Snapshot
+	var all, books []library.Book
+	var short map[string]string
 	var drawn string
 	for {
-		var open bool
 		select {
-		case snapshot, open = <-snapshots:
+		case snapshot, open := <-snapshots:
 			if !open {
 				return w.end(ctx)
 			}
-		case _, open = <-status:
+			all, books, short = snapshot.Books, w.want.of(snapshot.Books), snapshot.ShortIDs()
+		case _, open := <-status:
 			if !open {
 				status = nil
 			}
@@ -78,7 +79,7 @@ func (w *watching) redraw(ctx context.Context, screen *os.File) error {
 		if err != nil {
 			return err
 		}
-		text := screenOf(w.title(ctx, len(snapshot.Books)), snapshot, w.want.of(snapshot.Books), columns, rows)
+		text := screenOf(w.title(ctx, len(all)), short, books, columns, rows)
 		if text != drawn {
 			drawn = text
 			if _, err := screen.WriteString(text); err != nil {
@@ -88,14 +89,18 @@ func (w *watching) redraw(ctx context.Context, screen *os.File) error {
 	}
 }
 
-// screenOf returns what a screen of that size is to show: a title, the table of books, as much of it as fits, and what else there is.
-func screenOf(title string, snapshot library.Snapshot, books []library.Book, columns, rows int) string {
-	lines := append([]string{title, ""}, shelf(snapshot, books).lines()...)
+// besides are the lines of a screen that are not of books: a title, the names of columns, what else there is, and two blank ones.
+const besides = 5
+
+// screenOf returns what a screen of that size is to show: a title, as much of the table of books as fits, and how much does not.
+func screenOf(title string, short map[string]string, books []library.Book, columns, rows int) string {
+	fit := min(len(books), max(rows-besides, 0))
 	last := "q quits"
-	if room := max(rows-2, 0); len(lines) > room {
-		last = fmt.Sprintf("%d more, which do not fit · q quits", min(len(lines)-room, len(books)))
-		lines = lines[:room]
+	if hidden := len(books) - fit; hidden > 0 {
+		last = fmt.Sprintf("%d more, which do not fit · q quits", hidden)
 	}
+	lines := append([]string{title, ""}, shelf(short, books[:fit]).lines()...)
+	lines = lines[:min(len(lines), max(rows-2, 0))]
 	for len(lines) < rows-1 {
 		lines = append(lines, "")
 	}

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ server did not take is told of.`,
 					return err
 				}
 				err := a.sync(ctx, terminal(c.ErrOrStderr()), patience)
-				if err := a.applyAfter(context.WithoutCancel(ctx), err); err != nil {
+				if err := a.settle(ctx, err); err != nil {
 					return err
 				}
 				return a.sayBooks(ctx, c.OutOrStdout())
@@ -44,7 +45,7 @@ server did not take is told of.`,
 
 // sync syncs the library, showing on screen, unless that is nil, how it goes.
 func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration) error {
-	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not synced after %v: %w", patience, papyrus.ErrUnreachable))
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	limited, end := context.WithCancelCause(limited)
 	defer end(nil)
@@ -58,12 +59,27 @@ func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration)
 		defer close(shows)
 		a.show(limited, screen)
 	}()
-	err := a.library.AwaitSynced(limited)
-	if cause := context.Cause(limited); err != nil && cause != nil {
-		err = errors.Join(cause, a.library.Status().DownloadError, a.library.Status().UploadError)
-	}
+	err := unsynced(limited, a.library.AwaitSynced(limited), a.library.Status())
 	end(nil)
 	<-shows
+	return err
+}
+
+// unsynced returns for a person why the library is not synced, nil if err is nil. With ctx ends the time for it.
+func unsynced(ctx context.Context, err error, s powersync.Status) error {
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(err, powersync.ErrCleared):
+		return errGone
+	case errors.Is(cause, context.DeadlineExceeded):
+		if why := cmp.Or(s.UploadError, s.DownloadError); why != nil {
+			return fmt.Errorf("not synced in time: %w", why)
+		}
+		return errors.New("not synced in time: what has come is kept, and the same command goes on (--timeout is how long it tries)")
+	case cause != nil:
+		return cause
+	}
 	return err
 }
 
@@ -88,14 +104,29 @@ func (a *app) endWith(ctx context.Context, end context.CancelCauseFunc) {
 	}
 }
 
+// errGone ends what goes on for an account's library that is no longer on this device.
+var errGone = fmt.Errorf("%w any more: another process signed out, or in as somebody else", papyrus.ErrSignedOut)
+
 // endOf returns the error that no further try mends, nil while there is none.
 func endOf(s powersync.Status) error {
 	for _, err := range []error{s.DownloadError, s.UploadError} {
-		if errors.Is(err, papyrus.ErrSignedOut) || errors.Is(err, papyrus.ErrOtherUser) || errors.Is(err, powersync.ErrCleared) {
+		if errors.Is(err, papyrus.ErrOtherUser) || errors.Is(err, powersync.ErrCleared) {
+			return errGone
+		}
+		if errors.Is(err, papyrus.ErrSignedOut) {
 			return err
 		}
 	}
 	return nil
+}
+
+// settle returns the error with which syncing ended. If that is for the sign-in, the device is in line with who is signed in now.
+func (a *app) settle(ctx context.Context, err error) error {
+	if !errors.Is(err, papyrus.ErrSignedOut) {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	return errors.Join(err, a.auth.Restore(ctx), a.apply(ctx))
 }
 
 // progress says how it goes, on one line.

@@ -45,8 +45,7 @@ a terminal it is a table that fits it, until q or Ctrl-C. In a pipe, and with --
 				} else {
 					err = w.asLines(ctx, func(s watchRecord) error { return printLine(c, s) })
 				}
-				a.library.Disconnect()
-				return a.applyAfter(context.WithoutCancel(ctx), err)
+				return a.settle(ctx, err)
 			})
 		},
 	}
@@ -85,7 +84,7 @@ func (w *watching) end(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("%w as before: the account's library was cleared", papyrus.ErrSignedOut)
+	return errGone
 }
 
 // title says whose library it is, and how it goes.

@@ -83,6 +83,15 @@ func TestWatchAsRecorded(t *testing.T) {
 	})
 	x.Press("q")
 	x.Await("what was there before", func(screen string) bool { return screen == "$ provisioner library watch\n$" })
+	x.Resize(80, 12)
+	x.Run("clear; provisioner library sync")
+	x.Await("what is left of the progress", func(screen string) bool { return screen == "synced: 4 books\n$" })
+	x.Run("clear; provisioner library remove " + emma)
+	question := "Remove “Emma” by Jane Austen? [y/N]"
+	x.Await("a question", func(screen string) bool { return screen == question })
+	x.Press("Enter")
+	x.Await("the end without a removal", func(screen string) bool { return screen == question+"\nprovisioner: nothing was done\n$" })
+
 	x.Run("provisioner library watch")
 	x.Await("the table again", func(screen string) bool { return strings.Contains(screen, "4 books · in sync") })
 	p.run("laptop", "", "logout", "--force")
