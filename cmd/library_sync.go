@@ -27,11 +27,13 @@ server did not take is told of.`,
 		Example: "  provisioner library sync --timeout 5m",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withApp(c, func(ctx context.Context, a *app) error {
-				if _, err := a.signedIn(); err != nil {
+			return runApp(c, (*papyrus.AuthProvider).Restore, func(ctx context.Context, a *app) error {
+				limited, cancel := context.WithTimeout(ctx, patience)
+				defer cancel()
+				if err := a.reach(limited); err != nil {
 					return err
 				}
-				err := a.sync(ctx, terminal(c.ErrOrStderr()), patience)
+				err := a.sync(limited, terminal(c.ErrOrStderr()))
 				if err := a.settle(ctx, err); err != nil {
 					return err
 				}
@@ -43,11 +45,22 @@ server did not take is told of.`,
 	return c
 }
 
-// sync syncs the library, showing on screen, unless that is nil, how it goes.
-func (a *app) sync(ctx context.Context, screen *os.File, patience time.Duration) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	limited, end := context.WithCancelCause(limited)
+// reach returns nil if the server has said who is signed in, before ctx ends.
+func (a *app) reach(ctx context.Context) error {
+	if a.auth.State().Status == papyrus.StatusOffline { // else there is nobody to ask for
+		if err := a.auth.Bootstrap(ctx); errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%w in time", papyrus.ErrUnreachable)
+		} else if err != nil {
+			return err
+		}
+	}
+	_, err := a.signedIn()
+	return a.settle(ctx, err)
+}
+
+// sync syncs the library until ctx ends, showing on screen, unless that is nil, how it goes.
+func (a *app) sync(ctx context.Context, screen *os.File) error {
+	limited, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	if err := a.library.Connect(); err != nil {
 		return err
