@@ -15,11 +15,12 @@ import (
 	"github.com/provisioner/provisioner/pkg/secret"
 )
 
-// device is one whose server is out of reach.
+// device is one on which nobody is signed in.
 type device struct {
-	dir     string
-	tokens  *papyrus.DeviceStore
-	service *library.Service
+	dir        string
+	tokens     *papyrus.DeviceStore
+	repository *papyrus.AuthRepository
+	service    *library.Service
 }
 
 func newDevice(t *testing.T, dir string) *device {
@@ -27,9 +28,9 @@ func newDevice(t *testing.T, dir string) *device {
 	return newDeviceOf(t, dir, "http://127.0.0.1:9") // discards
 }
 
-func newDeviceOf(t *testing.T, dir, server string) *device {
+func newDeviceOf(t *testing.T, dir, server string, options ...library.Option) *device {
 	t.Helper()
-	cfg := papyrus.Config{APIBaseURL: server}
+	cfg := papyrus.Config{APIBaseURL: server, PowerSyncURL: server + "/"} // the slash is none of the endpoint's
 	tokens, err := papyrus.NewDeviceStore(dir, cfg.APIBaseURL, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func newDeviceOf(t *testing.T, dir, server string) *device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &device{dir, tokens, library.Open(dir, repository)}
+	d := &device{dir, tokens, repository, library.Open(dir, repository, options...)}
 	t.Cleanup(func() { _ = d.service.Close() })
 	return d
 }

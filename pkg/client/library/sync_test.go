@@ -30,25 +30,15 @@ type online struct {
 	uploads []library.Upload // that the server did not take as they were; to be read while the device is disconnected
 }
 
-// join returns a new device of a person, who is registered by the first one. The URL of the server ends in a slash, which is none of
-// the endpoint's.
+// join returns a new device of a person, who is registered by the first one.
 func (p *person) join(t *testing.T) *online {
 	t.Helper()
-	dir := t.TempDir()
-	cfg := papyrus.Config{APIBaseURL: p.server, PowerSyncURL: p.server + "/"}
-	tokens, err := papyrus.NewDeviceStore(dir, cfg.APIBaseURL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := papyrus.NewAuthRepository(cfg, tokens)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &online{auth: papyrus.NewAuthProvider(repository, dir)}
-	o.device = &device{dir, tokens, library.Open(dir, repository,
+	o := &online{}
+	o.device = newDeviceOf(t, t.TempDir(), p.server,
 		library.WithUploadHook(func(u library.Upload) { o.uploads = append(o.uploads, u) }),
-		library.WithPowerSync(powersync.WithRetry(10*time.Millisecond, time.Second)))}
-	t.Cleanup(func() { _ = o.service.Close() })
+		library.WithPowerSync(powersync.WithRetry(10*time.Millisecond, time.Second)))
+	o.auth = papyrus.NewAuthProvider(o.repository, o.dir)
+	var err error
 	if p.email == "" {
 		p.email, p.password = strings.ToLower(rand.Text())+"@example.com", secret.New(rand.Text())
 		err = o.auth.Register(t.Context(), papyrus.Registration{Email: p.email, DisplayName: "Reader", Password: p.password})
