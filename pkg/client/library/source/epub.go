@@ -164,8 +164,8 @@ func attribute(e xml.StartElement, name string) string {
 	return ""
 }
 
-// errTooLarge is of what has more bytes than any real book.
-var errTooLarge = errors.New("it is larger than that of any real book")
+// errTooLarge is of what has more bytes than is read.
+var errTooLarge = errors.New("it is larger than any real one")
 
 // limited is a reader that fails past a number of bytes.
 type limited struct {

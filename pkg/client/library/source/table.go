@@ -34,7 +34,14 @@ func openTable(path string) (*Source, error) {
 		return nil, err
 	}
 	t := &table{file: file}
-	size, err := t.count()
+	info, err := file.Stat()
+	if err == nil && info.Size() > maxTable {
+		err = errTooLarge
+	}
+	size := 0
+	if err == nil {
+		size, err = t.count()
+	}
 	if err != nil {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
