@@ -203,7 +203,8 @@ func TestOperations(t *testing.T) {
 	shelve(t, db, "B") // bucket a is no more
 	stream.say(t, `{"checkpoint_diff":{"last_op_id":"9","updated_buckets":[],"removed_buckets":["b"]}}`, completeLine)
 	shelve(t, db)
-	if status := db.Status(); status.DownloadError != nil || !status.Connected || status.Downloading {
+	await(t, func() bool { return !db.Status().Downloading })
+	if status := db.Status(); status.DownloadError != nil || !status.Connected {
 		t.Errorf("status %+v", status)
 	}
 }
@@ -252,9 +253,7 @@ func TestOwnChangesStay(t *testing.T) {
 	if diff := cmp.Diff([]string{"mine", "refused"}, titles(t, db)); diff != "" {
 		t.Errorf("books (-want +got):\n%s", diff)
 	}
-	if err := db.Status().UploadError; err == nil || err.Error() != "no network" {
-		t.Errorf("upload error %v", err)
-	}
+	await(t, func() bool { err := db.Status().UploadError; return err != nil && err.Error() == "no network" })
 	online.Store(true)
 	await(t, func() bool { return s.writeCheckpoints.Load() == 1 })
 	stream.say(t, written(1, bucketOf("a", 1+2, 1)), dataOf("a", put(2, "m", "merged")), completeLine)

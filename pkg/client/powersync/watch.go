@@ -86,18 +86,9 @@ func (w *watch) run(ctx context.Context) {
 			return
 		case <-w.woken:
 		case <-ticker.C:
-			if !w.isWatched() {
-				continue
-			}
 		}
 		_ = w.look(ctx) // what it could not see now it sees the next time
 	}
-}
-
-func (w *watch) isWatched() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.subscribers) > 0
 }
 
 // look tells of what has changed since it was last called.
