@@ -1,4 +1,4 @@
-//go:build !race && unix
+//go:build !race
 
 package powersync_test
 
@@ -262,7 +262,7 @@ func play() error {
 		if err := player.write(ctx, db); err != nil {
 			return err
 		}
-		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		die()
 	}
 	if err := db.AwaitSynced(ctx); err != nil {
 		return err
@@ -391,9 +391,16 @@ type killer struct{ at, count int64 }
 
 func (k *killer) step() {
 	if atomic.AddInt64(&k.count, 1) == k.at {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
+		die()
 	}
+}
+
+// die ends this process as kill -9 does.
+func die() {
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Kill()
+	}
+	select {}
 }
 
 // deadlyConnector opens connections each of whose statements, begins and ends of transactions is a step towards death.
