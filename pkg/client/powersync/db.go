@@ -87,7 +87,7 @@ func Open(ctx context.Context, path string, schema Schema, options ...Option) (*
 	return db, nil
 }
 
-func (db *DB) open(ctx context.Context) (err error) {
+func (db *DB) open(ctx context.Context) error {
 	path, err := filepath.Abs(db.path)
 	if err != nil {
 		return err
@@ -95,11 +95,23 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, db.closePools())
-		}
-	}()
+	err = db.openPools(path)
+	if err == nil {
+		err = db.prepareFile(ctx)
+	}
+	if err == nil {
+		db.oplog, err = newOplog(ctx, db)
+	}
+	if err == nil {
+		db.watch, err = newWatch(ctx, db)
+	}
+	if err != nil {
+		return errors.Join(err, db.closePools())
+	}
+	return nil
+}
+
+func (db *DB) openPools(path string) (err error) {
 	for _, p := range []struct {
 		into     **sql.DB
 		settings url.Values
@@ -113,21 +125,19 @@ func (db *DB) open(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	err = transact(ctx, db.write, nil, func(tx *sql.Tx) error {
+	return nil
+}
+
+// prepareFile brings the file in line with the schema, and learns whose client it is.
+func (db *DB) prepareFile(ctx context.Context) error {
+	var epoch int64
+	err := transact(ctx, db.write, nil, func(tx *sql.Tx) error {
 		if err := install(ctx, tx, db.schema, uuid.NewString()); err != nil {
 			return err
 		}
-		var epoch int64
-		err := tx.QueryRowContext(ctx, `SELECT client_id, epoch FROM ps_device`).Scan(&db.clientID, &epoch)
-		db.epoch.set(epoch)
-		return err
+		return tx.QueryRowContext(ctx, `SELECT client_id, epoch FROM ps_device`).Scan(&db.clientID, &epoch)
 	})
-	if err == nil {
-		db.oplog, err = newOplog(ctx, db)
-	}
-	if err == nil {
-		db.watch, err = newWatch(ctx, db)
-	}
+	db.epoch.set(epoch)
 	return err
 }
 
@@ -184,7 +194,7 @@ func (db *DB) Close() error {
 }
 
 // Write runs work in a transaction, which is kept if work returns nil. What it does to the views of synced tables is queued, to be
-// uploaded as one transaction.
+// uploaded as one transaction. Work must not call Write.
 func (db *DB) Write(ctx context.Context, work func(tx *sql.Tx) error) error {
 	return db.change(ctx, db.write, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `UPDATE ps_device SET tx_id = tx_id + 1`); err != nil {
