@@ -86,11 +86,10 @@ func (db *DB) AwaitSynced(ctx context.Context) error {
 		_, err := tx.ExecContext(ctx, changed(queueChanges))
 		return err
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	changes := db.Changes(ctx, queueChanges, deviceChanges)
-	for range changes {
+	for range db.Changes(ctx, queueChanges, deviceChanges) {
 		synced, err := db.isSynced(ctx)
 		if ctx.Err() == nil && (err != nil || synced) {
 			return err
