@@ -58,7 +58,7 @@ func WithPowerSync(options ...powersync.Option) Option {
 
 // Open returns the service of the databases in dir, none of which is open before [Service.Apply].
 func Open(dir string, auth *papyrus.AuthRepository, options ...Option) *Service {
-	s := &Service{dir: dir, auth: auth, notify: func(Upload) {}}
+	s := &Service{dir: dir, auth: auth, notify: func(Upload) {}, options: []powersync.Option{powersync.WithContentChecksums()}}
 	for _, option := range options {
 		option(s)
 	}

@@ -196,10 +196,9 @@ func (op *operation) check(contentSums bool) error {
 		write(h, "put.", op.Type, ".", op.RowID, ".", op.Data)
 	case "REMOVE":
 		if op.Subkey != "" {
-			write(h, "delete.", op.Subkey)
-		} else {
-			write(h, "delete.", op.Type, ".", op.RowID)
+			return nil // of a service that names rows in its own way
 		}
+		write(h, "delete.", op.Type, ".", op.RowID)
 	case "MOVE", "CLEAR":
 		return nil
 	default:
