@@ -1,7 +1,10 @@
 package library_test
 
 import (
+	"bufio"
 	"crypto/rand"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -31,12 +34,12 @@ type online struct {
 }
 
 // join returns a new device of a person, who is registered by the first one.
-func (p *person) join(t *testing.T) *online {
+func (p *person) join(t *testing.T, options ...powersync.Option) *online {
 	t.Helper()
 	o := &online{}
 	o.device = newDeviceOf(t, t.TempDir(), p.server,
 		library.WithUploadHook(func(u library.Upload) { o.uploads = append(o.uploads, u) }),
-		library.WithPowerSync(powersync.WithRetry(10*time.Millisecond, time.Second)))
+		library.WithPowerSync(append(options, powersync.WithRetry(10*time.Millisecond, time.Second))...))
 	o.auth = papyrus.NewAuthProvider(o.repository, o.dir)
 	var err error
 	if p.email == "" {
@@ -99,6 +102,56 @@ func TestDevicesOfAUserShareALibrary(t *testing.T) {
 		}
 		o.expect(t, 0, "Emma")
 	}
+}
+
+// TestChangedRowsAreNoticed alters a title on the way, which no sum of checksums shows: the device never has it, and gets the book again.
+func TestChangedRowsAreNoticed(t *testing.T) {
+	p := &person{server: program.Start(t, "papyrus", nil).URL("papyrus")}
+	laptop := p.join(t)
+	laptop.add(t, "Emma")
+	laptop.sync(t)
+
+	network := &altering{from: "Emma", to: "Enma"}
+	desk := p.join(t, powersync.WithLines(), powersync.WithHTTPClient(&http.Client{Transport: network}))
+	desk.sync(t)
+	desk.expect(t, 0, "Emma")
+	if network.streams < 2 {
+		t.Errorf("%d streams: the device took what was altered in the first", network.streams)
+	}
+}
+
+// altering is a network that alters a text in the first stream.
+type altering struct {
+	from, to string
+	streams  int
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (a *altering) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/sync/stream") {
+		return resp, err
+	}
+	if a.streams++; a.streams > 1 {
+		return resp, nil
+	}
+	original := resp.Body
+	body, pipe := io.Pipe()
+	resp.Body = body
+	go func() {
+		defer func() { _ = original.Close() }()
+		for lines := bufio.NewReader(original); ; {
+			line, err := lines.ReadString('\n')
+			if err == nil {
+				_, err = io.WriteString(pipe, strings.ReplaceAll(line, a.from, a.to))
+			}
+			if err != nil { // of the server's end, or the device's
+				_ = pipe.CloseWithError(err)
+				return
+			}
+		}
+	}()
+	return resp, nil
 }
 
 func everything() library.Book {

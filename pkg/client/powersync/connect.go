@@ -195,6 +195,7 @@ type StatusError struct {
 	What   string // that was asked for
 }
 
+// Error names the status and what was asked for, without a host or a token.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s: the service answered %d", e.What, e.Status)
 }

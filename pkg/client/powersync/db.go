@@ -64,9 +64,9 @@ func WithRetry(first, longest time.Duration) Option {
 // WithLines asks for the stream as lines of JSON instead of BSON.
 func WithLines() Option { return func(db *DB) { db.encoding = ndjsonType } }
 
-// WithContentChecksums verifies not only that the operations of a bucket add up, as the protocol asks, but also that each is the one its
-// checksum was made of. Services whose checksums are made in another way than PowerSync's own (SHA-256 of what the operation says)
-// would be refused for ever.
+// WithContentChecksums verifies not only that the operations of a bucket add up, as the protocol asks, but also that each row is the one
+// its checksum was made of, and each removal, unless the service names rows in its own way (by a subkey). Services whose checksums are
+// made in another way than PowerSync's own, SHA-256 of what the operation says, would be refused for ever.
 func WithContentChecksums() Option { return func(db *DB) { db.contentSums = true } }
 
 // Open opens the file at path, which it makes, readable by its owner alone, where there is none.

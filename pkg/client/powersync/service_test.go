@@ -270,6 +270,7 @@ func TestOwnChangesStay(t *testing.T) {
 	shelve(t, db, "merged again")
 }
 
+// await asks every few milliseconds whether ok holds, and returns when it does.
 func await(t *testing.T, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -365,6 +366,9 @@ func TestContentChecksums(t *testing.T) {
 		"another id":       {op("PUT", "y", row, sumX), sumX, false},
 		"gone instead":     {op("REMOVE", "x", "null", sumX), sumX, false},
 		"another one gone": {op("REMOVE", "y", "null", sumGone), sumGone, false},
+		"gone, of a service that names rows in its own way": {
+			`{"op_id":"1","op":"REMOVE","object_type":"books","object_id":"x","subkey":"t/1","checksum":7,"data":null}`, 7, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)

@@ -41,7 +41,7 @@ const head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Lengt
 // trickle writes text in parts of one byte, pause before each.
 func trickle(w io.Writer, text string, pause time.Duration) {
 	for i := range len(text) {
-		time.Sleep(pause)
+		time.Sleep(pause) // of the bubble's clock
 		if _, err := io.WriteString(w, text[i:i+1]); err != nil {
 			return
 		}
