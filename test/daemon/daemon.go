@@ -6,13 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -110,21 +107,6 @@ func (d *Daemon) PID() int { return d.cmd.Process.Pid }
 
 // Output returns what the process has printed so far, on both streams.
 func (d *Daemon) Output() string { return d.output.String() }
-
-// Port returns a TCP port that is free on loopback. It lies below the range that the kernel hands out by itself, so that
-// no other test's ":0" takes it before the server is up, or while it is down for a test.
-func Port() (int, error) {
-	const low, high, tries = 20000, 32000, 100
-	var err error
-	for range tries {
-		port := low + rand.IntN(high-low)
-		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return port, l.Close()
-		}
-	}
-	return 0, fmt.Errorf("find a free port: %w", err)
-}
 
 // output collects what a process prints.
 type output struct {

@@ -4,15 +4,17 @@ package docs
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/provisioner/provisioner/test/daemon"
 )
 
 const root = "../.."
@@ -145,7 +147,11 @@ func newShell(t *testing.T, binary string) *shell {
 	for setting, documented := range map[string]string{
 		"SENDER_ADDR": "8787", "RECEIVER_ADDR": "8788", "PAPYRUS_ADDR": "8080", "ADMIN_ADDR": "9090",
 	} {
-		addr := freeAddr(t)
+		port, err := daemon.Port()
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr := "127.0.0.1:" + strconv.Itoa(port)
 		s.env = append(s.env, setting+"="+addr)
 		swap = append(swap, "127.0.0.1:"+documented, addr)
 		if setting == "SENDER_ADDR" {
@@ -154,16 +160,6 @@ func newShell(t *testing.T, binary string) *shell {
 	}
 	s.ports = strings.NewReplacer(swap...)
 	return s
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 const pageTimeout = 5 * time.Minute // a build on a busy machine included
