@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/provisioner/provisioner/test/daemon"
 )
 
 func TestMain(m *testing.M) {
@@ -28,10 +30,9 @@ func TestScripts(t *testing.T) {
 // freeAddrs sets the environment so that services listen on free ports, and clients of this machine find them.
 func freeAddrs(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, name := range []string{"SENDER_ADDR", "RECEIVER_ADDR", "PAPYRUS_ADDR", "ADMIN_ADDR"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := daemon.Port()
 		ts.Check(err)
-		defer func() { _ = l.Close() }()
-		ts.Setenv(name, l.Addr().String())
+		ts.Setenv(name, "127.0.0.1:"+strconv.Itoa(port))
 	}
 	ts.Setenv("SENDER_WORKER_URL", "http://"+ts.Getenv("SENDER_ADDR"))
 }

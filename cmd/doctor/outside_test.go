@@ -18,6 +18,7 @@ import (
 	"github.com/provisioner/provisioner/cmd/doctor"
 	"github.com/provisioner/provisioner/config"
 	"github.com/provisioner/provisioner/pkg/store"
+	"github.com/provisioner/provisioner/test/daemon"
 	"github.com/provisioner/provisioner/test/postgres"
 	"github.com/provisioner/provisioner/test/redis"
 	"github.com/provisioner/provisioner/test/smtp"
@@ -43,12 +44,11 @@ func answering(t *testing.T, status int, skew time.Duration, body any) string {
 // nobody is an address at which nobody listens.
 func nobody(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := daemon.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
 func TestPeers(t *testing.T) {

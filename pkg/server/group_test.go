@@ -7,12 +7,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/provisioner/provisioner/test/daemon"
 )
 
 func TestDrainLosesNothing(t *testing.T) {
@@ -185,12 +188,11 @@ func TestListenNamesEveryAddress(t *testing.T) {
 	did := &journal{}
 	r := newRig(t, http.NotFoundHandler())
 	r.Defer(did.close("closed"))
-	unused, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := daemon.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	free := unused.Addr().String()
-	_ = unused.Close()
+	free := "127.0.0.1:" + strconv.Itoa(port)
 	r.Add(Service{Name: "receiver", Addr: taken.Addr().String()})
 	r.Add(Service{Name: "papyrus", Addr: "192.0.2.1:80"})
 	r.Add(Service{Name: "free", Addr: free})

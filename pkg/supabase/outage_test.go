@@ -3,7 +3,7 @@ package supabase_test
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,6 +15,7 @@ import (
 	"github.com/provisioner/provisioner/pkg/provision"
 	"github.com/provisioner/provisioner/pkg/secret"
 	"github.com/provisioner/provisioner/pkg/supabase"
+	"github.com/provisioner/provisioner/test/daemon"
 )
 
 // calls are all that a Client does, with the codes of a provider that is down and of one that is late.
@@ -34,11 +35,8 @@ var calls = []struct {
 }
 
 func TestOutages(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := daemon.Port()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := closed.Close(); err != nil {
 		t.Fatal(err)
 	}
 	hangUp := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
@@ -49,7 +47,7 @@ func TestOutages(t *testing.T) {
 	tls := httptest.NewTLSServer(answers(http.StatusOK, userJSON))
 	t.Cleanup(tls.Close)
 	for name, client := range map[string]*supabase.Client{
-		"connection refused":       supabase.NewClient("http://"+closed.Addr().String(), secret.New("anon"), http.DefaultTransport),
+		"connection refused":       supabase.NewClient(fmt.Sprintf("http://127.0.0.1:%d", nobody), secret.New("anon"), http.DefaultTransport),
 		"a connection that breaks": newClient(t, hangUp),
 		"an answer that breaks":    newClient(t, cut),
 		"an unknown certificate":   supabase.NewClient(tls.URL, secret.New("anon"), http.DefaultTransport),

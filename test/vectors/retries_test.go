@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/provisioner/provisioner/pkg/client/provisioning"
+	"github.com/provisioner/provisioner/test/daemon"
 	"github.com/provisioner/provisioner/test/vectors"
 )
 
@@ -118,15 +119,12 @@ func newNetwork(t *testing.T) *network {
 	stranger.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	stranger.StartTLS()
 	t.Cleanup(stranger.Close)
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	nobody, err := daemon.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
 	return &network{
-		server: parse(t, server.URL), stranger: parse(t, stranger.URL), nobody: parse(t, "http://"+closed.Addr().String()),
+		server: parse(t, server.URL), stranger: parse(t, stranger.URL), nobody: parse(t, fmt.Sprintf("http://127.0.0.1:%d", nobody)),
 	}
 }
 
