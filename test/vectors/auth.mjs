@@ -45,7 +45,17 @@ export class Auth {
     this.status = 'offline-mode';
   }
 
-  async #enter(path, body) { this.#keep(await this.#call(path, body)); }
+  // #enter keeps the tokens of a sign-in, and then ends the session that was there before, if it can.
+  async #enter(path, body) {
+    const { refreshToken: before } = this.store;
+    this.#keep(await this.#call(path, body));
+    if (before !== null) await this.#end(before).catch(() => {});
+  }
+
+  async #end(refreshToken) {
+    const { access_token: access } = await this.#call('/v1/auth/refresh', { refresh_token: refreshToken });
+    await this.#call('/v1/auth/logout', undefined, access);
+  }
 
   async #refresh() {
     const { refreshToken } = this.store;

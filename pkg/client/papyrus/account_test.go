@@ -43,6 +43,7 @@ func TestOneIntentIsTriedAgain(t *testing.T) {
 		{"after a 503 that says when", []answer{{503, ""}, {200, made}}, "7", nil, 7 * time.Second, 2},
 		{"a server that says much later", []answer{{503, ""}, {200, made}}, "3600", papyrus.ErrUnreachable, 0, 1},
 		{"never", []answer{{}, {503, ""}, {429, ""}, {200, made}}, "", papyrus.ErrUnreachable, 3 * time.Second, 3},
+		{"an answer without a token", []answer{{200, `{}`}}, "", papyrus.ErrUnreachable, 0, 1},
 		{"a refusal", []answer{{403, `{"error":"The plan has no such tier","code":"TIER_NOT_ALLOWED"}`}, {200, made}}, "", &papyrus.Error{}, 0, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,6 +144,14 @@ func TestKeysOfAllPages(t *testing.T) {
 	}
 	if diff := cmp.Diff([]papyrus.Key{{ID: "k1", Name: "n"}, {ID: "k2", Name: "n"}}, keys); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
+func TestKeysWithoutAnEnd(t *testing.T) {
+	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, "/v1/keys": {{200, `{"keys":[{"key_id":"k1"}],"next_cursor":"more"}`}}})
+	r.keep(ann, "refresh-0")
+	if _, err := r.Keys(t.Context()); !errors.Is(err, papyrus.ErrUnreachable) {
+		t.Errorf("Keys() = %v, want ErrUnreachable", err)
 	}
 }
 

@@ -2,6 +2,8 @@ package papyrus_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"maps"
 	"os"
@@ -283,6 +285,12 @@ func TestDamagedFileIsNotQuoted(t *testing.T) {
 	if _, err := s.Load(t.Context()); err == nil || strings.Contains(err.Error(), "the token") {
 		t.Errorf("Load() = %v", err)
 	}
+}
+
+// accountFile is the name of the file with the account of a server.
+func accountFile(server string) string {
+	hash := sha256.Sum256([]byte(server))
+	return "account-" + hex.EncodeToString(hash[:6]) + ".json"
 }
 
 // file returns the one account of a directory.

@@ -23,6 +23,7 @@ const (
 	callbackPath = "/auth/callback"
 	signInWait   = 10 * time.Minute // for the person
 	longestCode  = 1024
+	mostRefused  = 10              // codes that papyrus is asked about in vain
 	farewell     = 2 * time.Second // for the browser to get the last page
 )
 
@@ -31,38 +32,32 @@ const (
 // somebody else has that, at any port of 127.0.0.1 (RFC 8252 section 7.3). A server that is out of reach or has no provider is an error
 // before any browser is opened.
 //
-// Between app and papyrus there is no state parameter. What binds the sign-in to this process is PKCE (RFC 7636): the code that the
-// browser brings is good with the verifier alone that never leaves this process, and papyrus gives no code to our challenge but at the end
-// of a sign-in that began with it. A page that sends the browser here with the code of another sign-in, to have this device signed in as
-// somebody else, brings one that papyrus refuses; the wait goes on, and the first code that papyrus takes ends it. So an error answer does,
-// which any page could send: it costs the person another try, and gives nobody anything. Other users of this machine may see the
-// challenge where the browser's arguments are seen; with it they could have this device signed in as themselves, which the command shows.
+// Between app and papyrus there is no state parameter. What binds the sign-in to this process is PKCE (RFC 7636, and RFC 9700 section
+// 4.7.1): the code that the browser brings is good with the verifier alone that never leaves this process, and papyrus gives no code to our
+// challenge but at the end of a sign-in that began with it. A page that sends the browser here with the code of another sign-in, to have
+// this device signed in as somebody else, brings one that papyrus refuses; the wait goes on, and the first code that papyrus takes ends it:
+// none is looked at after that. So does an error answer, which costs the person another try, and gives nobody anything. A page can have a
+// browser come here with either only by leaving for it: what pages load, and what comes under another name of this machine (DNS
+// rebinding), is turned away. Other users of this machine may see the challenge where the browser's arguments are seen; with it they could
+// have this device signed in as themselves, which the command shows.
 func (r *AuthRepository) LoginWithGoogle(ctx context.Context, open func(url string) error) (User, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, signInWait, fmt.Errorf("nobody came back from the browser within %v", signInWait))
-	defer cancel()
 	listeners, redirectURI, err := listenForCallback(ctx)
 	if err != nil {
 		return User{}, err
 	}
-	f := &googleFlow{
-		repository: r, redirectURI: redirectURI, verifier: rand.Text() + rand.Text(),
-		turn: make(chan struct{}, 1), done: make(chan googleEnd, 1),
-	}
+	ctx, cancel := context.WithTimeoutCause(ctx, signInWait, fmt.Errorf("nobody came back from the browser within %v", signInWait))
+	f := &googleFlow{repository: r, redirectURI: redirectURI, verifier: rand.Text() + rand.Text(), callbacks: make(chan callback)}
 	stop := f.serve(ctx, listeners)
 	defer stop()
+	defer cancel() // what comes from here on is turned away
 
 	if err := f.probe(ctx); err != nil {
 		return User{}, err
 	}
-	if err := open(f.repository.server.base + f.start()); err != nil {
+	if err := open(r.server.base + f.start()); err != nil {
 		return User{}, fmt.Errorf("open the browser: %w", err)
 	}
-	select {
-	case end := <-f.done:
-		return end.user, end.err
-	case <-ctx.Done():
-		return User{}, context.Cause(ctx)
-	}
+	return f.wait(ctx)
 }
 
 // listenForCallback listens at localhost, by both of its addresses, since browsers choose: none may be left to another program.
@@ -90,13 +85,59 @@ type googleFlow struct {
 	repository  *AuthRepository
 	redirectURI string
 	verifier    string
-	turn        chan struct{} // holds the callback that is being looked at
-	done        chan googleEnd
+	callbacks   chan callback
 }
 
-type googleEnd struct {
-	user User
-	err  error
+// callback is what a browser brought back, code or refusal, and where the page goes that it is shown.
+type callback struct {
+	code    string
+	refusal error
+	answer  chan<- answer
+}
+
+// answer is a page.
+type answer struct {
+	status         int
+	title, message string
+}
+
+// wait looks at what browsers bring, one after the other, until one ends the sign-in.
+func (f *googleFlow) wait(ctx context.Context) (User, error) {
+	for refused := 0; ; {
+		select {
+		case c := <-f.callbacks:
+			user, err := f.look(ctx, c)
+			if refusal, ok := errors.AsType[*Error](err); ok && !errors.Is(err, ErrUnreachable) && refused < mostRefused {
+				refused++
+				c.answer <- answer{http.StatusBadRequest, "Not signed in", "This is no sign-in that the terminal waits for: " + refusal.Error() + ". It goes on waiting."}
+				continue
+			}
+			c.answer <- lastPage(user, c.refusal, err)
+			return user, err
+		case <-ctx.Done():
+			return User{}, context.Cause(ctx)
+		}
+	}
+}
+
+// look exchanges the code of a callback. Who brought it may be gone by then: a code is good once.
+func (f *googleFlow) look(ctx context.Context, c callback) (User, error) {
+	if c.refusal != nil {
+		return User{}, c.refusal
+	}
+	return f.repository.signIn(ctx, "/v1/auth/exchange-code", map[string]string{"code": c.code, "code_verifier": f.verifier})
+}
+
+// lastPage is shown at the end of a sign-in.
+func lastPage(user User, refusal, err error) answer {
+	switch {
+	case err == nil:
+		return answer{http.StatusOK, "Signed in", "You are signed in as " + user.Email + ". Close this page and go back to the terminal."}
+	case refusal != nil:
+		return answer{http.StatusOK, "Not signed in", refusal.Error() + "."}
+	default:
+		return answer{http.StatusBadGateway, "Not signed in", "The terminal says why."}
+	}
 }
 
 // probe begins a sign-in that nobody goes on with: where the server is out of reach, or has no provider, no browser has to say so.
@@ -122,10 +163,8 @@ func (f *googleFlow) start() string {
 
 // serve takes requests until stop is called, which lets answers that are under way get out.
 func (f *googleFlow) serve(ctx context.Context, listeners []net.Listener) (stop func()) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+callbackPath, f.callback)
 	s := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		Handler: f, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	for _, l := range listeners {
@@ -140,51 +179,41 @@ func (f *googleFlow) serve(ctx context.Context, listeners []net.Listener) (stop 
 	}
 }
 
-// callback serves what a browser brings back: code or error.
-func (f *googleFlow) callback(w http.ResponseWriter, req *http.Request) {
+var nothingHere = answer{http.StatusNotFound, "Nothing to see here", "This page is for the way back from a sign-in."}
+
+// ServeHTTP takes what a browser brings back: code or error.
+func (f *googleFlow) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
 	code, refusal := query["code"], query["error"]
+	c := callback{}
 	switch {
+	case !f.isWayBack(req):
+		show(w, nothingHere)
+		return
 	case len(refusal) == 1 && len(code) == 0:
-		err := refusalOf(refusal[0])
-		f.end(googleEnd{err: err})
-		show(w, http.StatusOK, "Not signed in", err.Error()+".")
+		c.refusal = refusalOf(refusal[0])
 	case len(code) == 1 && len(refusal) == 0 && text.IsPrintableASCII(code[0], longestCode):
-		f.exchange(w, req, code[0])
+		c.code = code[0]
 	default:
-		show(w, http.StatusBadRequest, "Nothing to see here", "This page is for the way back from a sign-in.")
-	}
-}
-
-// exchange tries a code, one at a time, and ends the wait if it is good.
-func (f *googleFlow) exchange(w http.ResponseWriter, req *http.Request, code string) {
-	select {
-	case f.turn <- struct{}{}:
-		defer func() { <-f.turn }()
-	case <-req.Context().Done():
+		show(w, nothingHere)
 		return
 	}
-	// A browser that goes away must not cut off an exchange: the code is good once.
-	user, err := f.repository.signIn(context.WithoutCancel(req.Context()), "/v1/auth/exchange-code",
-		map[string]string{"code": code, "code_verifier": f.verifier})
-	switch e, ok := errors.AsType[*Error](err); {
-	case err == nil:
-		f.end(googleEnd{user: user})
-		show(w, http.StatusOK, "Signed in", "You are signed in as "+user.Email+". Close this page and go back to the terminal.")
-	case ok && !errors.Is(err, ErrUnreachable):
-		show(w, http.StatusBadRequest, "Not signed in", "This is no sign-in that the terminal waits for: "+e.Error()+". It goes on waiting.")
-	default:
-		f.end(googleEnd{err: err})
-		show(w, http.StatusBadGateway, "Not signed in", "The terminal says why.")
+	page := make(chan answer, 1)
+	c.answer = page
+	select {
+	case f.callbacks <- c:
+		show(w, <-page)
+	case <-req.Context().Done():
+		show(w, answer{http.StatusGone, "Too late", "No sign-in waits here any more."})
 	}
 }
 
-// end ends the wait, if nothing has before.
-func (f *googleFlow) end(e googleEnd) {
-	select {
-	case f.done <- e:
-	default:
-	}
+// isWayBack reports whether a browser comes to the page of the redirect URI, under that name, because it was sent there, and not for a part
+// of another page. What is no browser does not say what it comes for.
+func (f *googleFlow) isWayBack(req *http.Request) bool {
+	mode, dest := req.Header.Get("Sec-Fetch-Mode"), req.Header.Get("Sec-Fetch-Dest")
+	return req.Method == http.MethodGet && "http://"+req.Host+req.URL.Path == f.redirectURI &&
+		(mode == "" || mode == "navigate") && (dest == "" || dest == "document")
 }
 
 // refusals are the errors with which papyrus sends browsers back, and what they mean for the person.
@@ -209,7 +238,7 @@ var pageText string
 var page = template.Must(template.New("page").Parse(pageText))
 
 // show answers with a page that runs and loads nothing, and takes no address anywhere: there is a code in it.
-func show(w http.ResponseWriter, status int, title, message string) {
+func show(w http.ResponseWriter, a answer) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
@@ -217,6 +246,6 @@ func show(w http.ResponseWriter, status int, title, message string) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Connection", "close") // the listener ends
-	w.WriteHeader(status)
-	_ = page.Execute(w, struct{ Title, Message string }{title, message}) // the browser may be gone
+	w.WriteHeader(a.status)
+	_ = page.Execute(w, struct{ Title, Message string }{a.title, a.message}) // the browser may be gone
 }

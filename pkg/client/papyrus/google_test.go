@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/provisioner/provisioner/pkg/client/papyrus"
@@ -48,6 +50,10 @@ func visit(t *testing.T, method, page string) (int, string) {
 		t.Error(err)
 		return 0, ""
 	}
+	return send(req)
+}
+
+func send(req *http.Request) (int, string) {
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, ""
@@ -92,16 +98,16 @@ func TestGoogleSignInWaitsForItsOwnCallback(t *testing.T) {
 			method, page string
 			want         int
 		}{
-			{http.MethodGet, callback, 400},
-			{http.MethodGet, callback + "?code=", 400},
-			{http.MethodGet, callback + "?code=a&code=b", 400},
-			{http.MethodGet, callback + "?code=a&error=access_denied", 400},
-			{http.MethodGet, callback + "?error=a&error=b", 400},
-			{http.MethodGet, callback + "?code=" + strings.Repeat("a", 2000), 400},
-			{http.MethodGet, callback + "?code=%00", 400},
+			{http.MethodGet, callback, 404},
+			{http.MethodGet, callback + "?code=", 404},
+			{http.MethodGet, callback + "?code=a&code=b", 404},
+			{http.MethodGet, callback + "?code=a&error=access_denied", 404},
+			{http.MethodGet, callback + "?error=a&error=b", 404},
+			{http.MethodGet, callback + "?code=" + strings.Repeat("a", 2000), 404},
+			{http.MethodGet, callback + "?code=%00", 404},
 			{http.MethodGet, callback + "/x?code=a", 404},
 			{http.MethodGet, strings.Replace(callback, "/auth/callback", "/favicon.ico", 1), 404},
-			{http.MethodPost, callback + "?code=a", 405},
+			{http.MethodPost, callback + "?code=a", 404},
 			{http.MethodGet, callback + "?code=attackers", 400}, // which papyrus refuses
 		} {
 			if status, _ := visit(t, tt.method, tt.page); status != tt.want {
@@ -115,6 +121,94 @@ func TestGoogleSignInWaitsForItsOwnCallback(t *testing.T) {
 	}
 	if got := r.presented(exchangePath); len(got) != 2 {
 		t.Errorf("%d codes were exchanged, want 2", len(got))
+	}
+}
+
+// TestGoogleSignInTurnsAwayWhatIsNoVisit has pages load the callback, and come to it under a name of their own: neither ends the wait.
+func TestGoogleSignInTurnsAwayWhatIsNoVisit(t *testing.T) {
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {tokens(ann, 1)}})
+	user, err := browse(t, r, func(_ *url.URL, callback string) {
+		for _, tt := range []struct {
+			host, mode, dest string
+			want             int
+		}{
+			{"rebound.example.com:43821", "navigate", "document", 404},
+			{"127.0.0.1:43821", "navigate", "document", 404},
+			{"", "no-cors", "image", 404},
+			{"", "cors", "empty", 404},
+			{"", "navigate", "iframe", 404},
+			{"", "navigate", "document", 200},
+		} {
+			for _, query := range []string{"?error=access_denied", "?code=good"} {
+				if tt.want == 200 && query != "?code=good" {
+					continue
+				}
+				req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, callback+query, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Host = tt.host // "" for that of the URL
+				req.Header.Set("Sec-Fetch-Mode", tt.mode)
+				req.Header.Set("Sec-Fetch-Dest", tt.dest)
+				if status, _ := send(req); status != tt.want {
+					t.Errorf("%+v %s: %d", tt, query, status)
+				}
+			}
+		}
+	})
+	if err != nil || user.ID != ann {
+		t.Errorf("%+v, %v", user, err)
+	}
+}
+
+// TestGoogleSignInTakesOneCode brings another good one while the first is looked at: it must not sign in after the end.
+func TestGoogleSignInTakesOneCode(t *testing.T) {
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {tokens(ann, 1), tokens(bob, 2)}})
+	var second sync.WaitGroup
+	user, err := browse(t, r, func(_ *url.URL, callback string) {
+		r.before = func(in request) {
+			if in.path != exchangePath || len(r.presented(exchangePath)) > 1 {
+				return
+			}
+			sent := make(chan struct{})
+			second.Go(func() {
+				ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, callback+"?code=second", nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if status, _ := send(req); status == http.StatusOK {
+					t.Error("the second code is taken")
+				}
+			})
+			<-sent
+		}
+		visit(t, http.MethodGet, callback+"?code=first")
+	})
+	second.Wait()
+	if err != nil || user.ID != ann || r.kept() != "refresh-"+ann+"-1" {
+		t.Errorf("%+v, %v, kept %q", user, err, r.kept())
+	}
+	if got := r.presented(exchangePath); len(got) != 1 {
+		t.Errorf("%d codes were exchanged", len(got))
+	}
+}
+
+// TestGoogleSignInEndsAFlood asks papyrus about a few codes that it refuses, and not about any number.
+func TestGoogleSignInEndsAFlood(t *testing.T) {
+	r := newRig(t, map[string][]answer{startPath: {{302, ""}}, exchangePath: {{401, unauthorized}}})
+	_, err := browse(t, r, func(_ *url.URL, callback string) {
+		for n := 0; n < 100; n++ {
+			if status, _ := visit(t, http.MethodGet, callback+"?code=attackers"); status != http.StatusBadRequest {
+				return
+			}
+		}
+		t.Error("the wait goes on")
+	})
+	if err == nil || len(r.presented(exchangePath)) != 11 {
+		t.Errorf("LoginWithGoogle() = %v after %d codes", err, len(r.presented(exchangePath)))
 	}
 }
 
@@ -177,7 +271,7 @@ func TestGoogleSignInWithoutAProvider(t *testing.T) {
 	}{
 		{answer{400, `{"error":{"code":"VALIDATION_ERROR","message":"No provider is configured"}}`}, "No provider is configured"},
 		{answer{503, ""}, "503"},
-		{answer{200, "<html>Welcome</html>"}, "does not lead to a provider"},
+		{answer{200, "<html>Welcome</html>"}, "what answers"},
 	} {
 		r := newRig(t, map[string][]answer{startPath: {tt.answer}})
 		_, err := r.LoginWithGoogle(t.Context(), func(string) error { t.Error("a browser is opened"); return nil })

@@ -181,6 +181,72 @@ func TestOfflineModeBesideALockedKeyring(t *testing.T) {
 	}
 }
 
+// stuck is a store that keeps what it has.
+type stuck struct{ papyrus.TokenStore }
+
+func (stuck) Clear(context.Context) error { return errors.New("locked") }
+
+// TestAServerOutOfReachIsNoExcuse fails to forget the account, beside a server that cannot be told: nobody is to hear that this device has
+// forgotten it.
+func TestAServerOutOfReachIsNoExcuse(t *testing.T) {
+	r := newRig(t, nil)
+	r.keep(ann, "refresh-0")
+	r.server.Close()
+	repository, err := papyrus.NewAuthRepository(papyrus.Config{APIBaseURL: r.server.URL}, stuck{r.store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := papyrus.NewAuthProvider(repository, r.dir)
+	for name, err := range map[string]error{"Logout()": p.Logout(t.Context()), "SetOfflineMode(true)": p.SetOfflineMode(t.Context(), true)} {
+		if err == nil || errors.Is(err, papyrus.ErrUnreachable) {
+			t.Errorf("%s = %v, want why the account is there", name, err)
+		}
+	}
+}
+
+// signsInMeanwhile is a store at which somebody else is first.
+type signsInMeanwhile struct {
+	papyrus.TokenStore
+	signIn func()
+}
+
+func (s *signsInMeanwhile) Lock(ctx context.Context) (func(), error) {
+	s.signIn()
+	s.signIn = func() {}
+	return s.TokenStore.Lock(ctx)
+}
+
+// TestWhoEndsOfflineModeStaysSignedIn signs in from another process, right after one has found offline mode chosen: that one must clear
+// nothing any more.
+func TestWhoEndsOfflineModeStaysSignedIn(t *testing.T) {
+	for name, do := range map[string]func(p *papyrus.AuthProvider) error{
+		"any command": func(p *papyrus.AuthProvider) error { return p.Bootstrap(t.Context()) },
+		"offline off": func(p *papyrus.AuthProvider) error { return p.SetOfflineMode(t.Context(), false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, map[string][]answer{loginPath: {tokens(ann, 1)}, refreshPath: {tokens(ann, 2)}})
+			if err := r.provider().SetOfflineMode(t.Context(), true); err != nil {
+				t.Fatal(err)
+			}
+			store := &signsInMeanwhile{r.store, func() {
+				if err := r.provider().Login(t.Context(), "reader@example.com", secret.New("a long password")); err != nil {
+					t.Error(err)
+				}
+			}}
+			repository, err := papyrus.NewAuthRepository(papyrus.Config{APIBaseURL: r.server.URL}, store)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := do(papyrus.NewAuthProvider(repository, r.dir)); err != nil {
+				t.Error(err)
+			}
+			if r.kept() == "" {
+				t.Error("the sign-in is gone")
+			}
+		})
+	}
+}
+
 func TestFailedLoginChangesNothing(t *testing.T) {
 	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, loginPath: {{401, unauthorized}}})
 	r.keep(ann, "refresh-0")

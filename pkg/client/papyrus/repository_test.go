@@ -81,6 +81,73 @@ func TestSignInsReplaceWhatIsKept(t *testing.T) {
 	}
 }
 
+// TestSignInEndsTheSessionBefore has somebody sign in where somebody is signed in: that session ends at the server once the new tokens are
+// stored, and whatever goes wrong with that is no failure of the sign-in.
+func TestSignInEndsTheSessionBefore(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		who             string
+		refresh, logout answer
+		want            []string
+	}{
+		{"of the same user", ann, tokens(ann, 1), answer{204, ""}, []string{loginPath, refreshPath, logoutPath}},
+		{"of another", bob, tokens(bob, 1), answer{204, ""}, []string{loginPath, refreshPath, logoutPath}},
+		{"which has ended", ann, answer{401, unauthorized}, answer{}, []string{loginPath, refreshPath}},
+		{"at a server that is busy", ann, answer{503, ""}, answer{}, []string{loginPath, refreshPath}},
+		{"which the server does not end", bob, tokens(bob, 1), answer{500, ""}, []string{loginPath, refreshPath, logoutPath}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, map[string][]answer{loginPath: {tokens(ann, 2)}, refreshPath: {tt.refresh}, logoutPath: {tt.logout}, tokenPath: {{200, `{"token":"jwt","expires_in":300}`}}})
+			r.keep(tt.who, "before")
+			r.before = func(in request) {
+				if stored := r.kept(); (stored == "before") != (in.path == loginPath) {
+					t.Errorf("%s while %q is stored", in.path, stored)
+				}
+			}
+			user, err := r.Login(t.Context(), "reader@example.com", secret.New("a long password"))
+			if err != nil || user.ID != ann || r.kept() != "refresh-"+ann+"-2" {
+				t.Errorf("Login() = %+v, %v, kept %q", user, err, r.kept())
+			}
+			if diff := cmp.Diff(tt.want, r.requests()); diff != "" {
+				t.Errorf("asked for (-want +got):\n%s", diff)
+			}
+			if ended := r.presented(logoutPath); len(ended) > 0 && ended[0] != "Bearer access-"+tt.who+"-1" {
+				t.Errorf("ended the session of %q", ended[0])
+			}
+			if _, err := r.CreatePowerSyncToken(t.Context()); err != nil || r.presented(tokenPath)[0] != "Bearer access-"+ann+"-2" {
+				t.Errorf("afterwards: %v with %v", err, r.presented(tokenPath))
+			}
+		})
+	}
+}
+
+// TestSignInThatCannotBeKeptLeavesNoSession fails to store what the server gave: nobody else has its tokens.
+func TestSignInThatCannotBeKeptLeavesNoSession(t *testing.T) {
+	r := newRig(t, map[string][]answer{loginPath: {tokens(ann, 1)}, logoutPath: {{204, ""}}})
+	r.before = func(in request) {
+		if in.path != loginPath {
+			return
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, accountFile(r.server.URL)), []byte("{"), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	login := func() error {
+		_, err := r.Login(t.Context(), "reader@example.com", secret.New("a long password"))
+		return err
+	}
+	if err := login(); err == nil {
+		t.Error("Login() is no error")
+	}
+	if diff := cmp.Diff([]string{"Bearer access-" + ann + "-1"}, r.presented(logoutPath)); diff != "" {
+		t.Errorf("ended (-want +got):\n%s", diff)
+	}
+	sent := len(r.requests())
+	if err := login(); err == nil || len(r.requests()) != sent {
+		t.Errorf("Login() = %v, having asked for %v where nothing can be kept", err, r.requests()[sent:])
+	}
+}
+
 // TestRefreshKeepsOrClears is the rule of section 10: a definite refusal clears the token, and nothing else does.
 func TestRefreshKeepsOrClears(t *testing.T) {
 	for _, tt := range []struct {
@@ -375,6 +442,7 @@ func TestLogout(t *testing.T) {
 		{"is told to the server", answer{204, ""}, nil},
 		{"of a session that has ended", answer{401, invalidToken}, nil},
 		{"of which the server knows nothing", answer{503, ""}, papyrus.ErrUnreachable},
+		{"which something else confirms", answer{200, "<html>Welcome to our hotel</html>"}, papyrus.ErrUnreachable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, logoutPath: {tt.logout}})
@@ -421,13 +489,30 @@ func TestOnlyTheRefreshTokenIsWritten(t *testing.T) {
 	}
 }
 
-// TestUploadIsNotDoneUnlessTheServerSaysSo keeps what a device has yet to upload from an answer of something else.
-func TestUploadIsNotDoneUnlessTheServerSaysSo(t *testing.T) {
-	for _, body := range []string{`{}`, `{"status":"ok"}`, `{"applied_count":null}`, `[]`, ``} {
-		r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, uploadPath: {{200, body}}})
-		r.keep(ann, "refresh-0")
-		if _, err := r.UploadPowerSyncBatch(t.Context(), nil); !errors.Is(err, papyrus.ErrUnreachable) {
-			t.Errorf("%s: UploadPowerSyncBatch() = %v, want ErrUnreachable", body, err)
+// TestNothingIsDoneUnlessTheServerSaysSo takes no answer of something else for one of papyrus: no upload is completed, no key is taken for
+// made or revoked, and no list for empty.
+func TestNothingIsDoneUnlessTheServerSaysSo(t *testing.T) {
+	for _, tt := range []struct {
+		path string
+		do   func(r *rig) error
+	}{
+		{uploadPath, func(r *rig) error { _, err := r.UploadPowerSyncBatch(t.Context(), nil); return err }},
+		{tokenPath, func(r *rig) error { _, err := r.CreatePowerSyncToken(t.Context()); return err }},
+		{"/v1/users/me", func(r *rig) error { _, err := r.Me(t.Context()); return err }},
+		{"/v1/auth/sessions", func(r *rig) error { _, err := r.Devices(t.Context()); return err }},
+		{"/v1/auth/logout-all", func(r *rig) error { return r.EndAllDevices(t.Context()) }},
+		{"/v1/keys", func(r *rig) error { _, err := r.Keys(t.Context()); return err }},
+		{"/v1/keys/k1", func(r *rig) error { return r.RevokeKey(t.Context(), "k1") }},
+	} {
+		for _, body := range []string{`{}`, `{"status":"ok"}`, `{"applied_count":null,"keys":null}`, `null`, `[]`, ``} {
+			r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, tt.path: {{200, body}}})
+			r.keep(ann, "refresh-0")
+			if err := tt.do(r); !errors.Is(err, papyrus.ErrUnreachable) {
+				t.Errorf("%s answered with %q: %v, want ErrUnreachable", tt.path, body, err)
+			}
+			if r.kept() == "" {
+				t.Errorf("%s answered with %q clears the token", tt.path, body)
+			}
 		}
 	}
 }
