@@ -25,6 +25,9 @@ type Device struct {
 func (r *AuthRepository) Me(ctx context.Context) (User, error) {
 	var user User
 	err := r.authorized(ctx, call{method: http.MethodGet, path: "/v1/users/me", out: &user})
+	if err == nil && user.ID == "" {
+		err = lacking("user")
+	}
 	return user, err
 }
 
@@ -34,6 +37,9 @@ func (r *AuthRepository) Devices(ctx context.Context) ([]Device, error) {
 		Sessions []Device `json:"sessions"`
 	}
 	err := r.authorized(ctx, call{method: http.MethodGet, path: "/v1/auth/sessions", out: &got})
+	if err == nil && got.Sessions == nil {
+		err = lacking("sessions")
+	}
 	return got.Sessions, err
 }
 
@@ -83,11 +89,14 @@ type NewKey struct {
 	Tier   string
 }
 
+// mostPages is how long a list is read, of 100 keys or so a page.
+const mostPages = 1000
+
 // Keys lists the keys of the account, the newest first, also those that work no more.
 func (r *AuthRepository) Keys(ctx context.Context) ([]Key, error) {
 	var keys []Key
 	cursor := ""
-	for {
+	for range mostPages {
 		var page struct {
 			Keys []Key  `json:"keys"`
 			Next string `json:"next_cursor"`
@@ -99,12 +108,16 @@ func (r *AuthRepository) Keys(ctx context.Context) ([]Key, error) {
 		if err := r.authorized(ctx, call{method: http.MethodGet, path: path, out: &page}); err != nil {
 			return nil, err
 		}
+		if page.Keys == nil {
+			return nil, lacking("keys")
+		}
 		keys = append(keys, page.Keys...)
-		if page.Next == "" || len(page.Keys) == 0 {
+		if page.Next == "" {
 			return keys, nil
 		}
 		cursor = page.Next
 	}
+	return nil, lacking("end")
 }
 
 // CreateKey makes a key of a tier. It is made once for each intent: tries that may have been lost on the way are repeated under the
@@ -120,7 +133,7 @@ func (r *AuthRepository) CreateKey(ctx context.Context, name, tier, intent strin
 		method: http.MethodPost, path: "/functions/v1/api-keys-create", intent: intent,
 		in: map[string]string{"name": name, "tier": tier}, out: &got,
 	})
-	return NewKey(got), err
+	return NewKey(got).confirmed(err)
 }
 
 // RotateKey puts a new key in the place of one, which works on for the grace period, up to a day. Intents are as for
@@ -136,7 +149,15 @@ func (r *AuthRepository) RotateKey(ctx context.Context, keyID string, grace time
 		method: http.MethodPost, path: "/v1/keys/" + url.PathEscape(keyID) + "/rotate", intent: intent,
 		in: map[string]int{"grace_seconds": int(grace / time.Second)}, out: &got,
 	})
-	return NewKey(got), err
+	return NewKey(got).confirmed(err)
+}
+
+// confirmed returns a key, or the error that says why there is none.
+func (k NewKey) confirmed(err error) (NewKey, error) {
+	if err == nil && k.Token == "" {
+		err = lacking("token")
+	}
+	return k, err
 }
 
 // RevokeKey revokes a key, which is refused everywhere within a quarter of a second.

@@ -54,6 +54,9 @@ func (e *Error) Is(target error) bool {
 	return target == ErrUnreachable && (e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError)
 }
 
+// lacking returns the error of an answer without what papyrus always has in it: something else answers, and nothing is confirmed.
+func lacking(what string) error { return fmt.Errorf("%w: its answer has no %s", ErrUnreachable, what) }
+
 // whySignedOut returns an [ErrSignedOut] with what a refused refresh means for a person: a 401 says no more than that it was refused.
 func whySignedOut(refusal error) error {
 	if e, ok := errors.AsType[*Error](refusal); ok && e.Status == http.StatusForbidden {

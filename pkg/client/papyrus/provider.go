@@ -51,6 +51,7 @@ func NewAuthProvider(r *AuthRepository, dir string) *AuthProvider {
 		state: State{Status: StatusUnknown}, changed: make(chan struct{}),
 	}
 	r.observe = p.note
+	r.entering = func() error { return p.choose(false) }
 	return p
 }
 
@@ -63,7 +64,12 @@ func (p *AuthProvider) Bootstrap(ctx context.Context) error {
 	}
 	if chosen {
 		// A crash, or a locked keyring, may have left a token. One that cannot be cleared now is used by nobody while the choice stands.
-		_ = p.repository.Forget(ctx)
+		_ = p.repository.forgetIf(ctx, p.chosen)
+		if chosen, err = p.chosen(); err != nil { // somebody may have signed in meanwhile
+			return err
+		}
+	}
+	if chosen {
 		p.set(State{Status: StatusOfflineMode})
 		return ctx.Err()
 	}
@@ -74,26 +80,19 @@ func (p *AuthProvider) Bootstrap(ctx context.Context) error {
 // Login signs in with a password, which ends offline mode.
 func (p *AuthProvider) Login(ctx context.Context, email string, password secret.Text) error {
 	_, err := p.repository.Login(ctx, email, password)
-	return p.entered(err)
+	return err
 }
 
 // Register makes an account and signs in to it, which ends offline mode.
 func (p *AuthProvider) Register(ctx context.Context, in Registration) error {
 	_, err := p.repository.Register(ctx, in)
-	return p.entered(err)
+	return err
 }
 
 // LoginWithGoogle signs in through the browser, which ends offline mode: see [AuthRepository.LoginWithGoogle].
 func (p *AuthProvider) LoginWithGoogle(ctx context.Context, open func(url string) error) error {
 	_, err := p.repository.LoginWithGoogle(ctx, open)
-	return p.entered(err)
-}
-
-func (p *AuthProvider) entered(err error) error {
-	if err != nil {
-		return err
-	}
-	return p.choose(false)
+	return err
 }
 
 // Logout signs out here, and at the server if that can be reached: see [AuthRepository.Logout].
@@ -122,7 +121,7 @@ func (p *AuthProvider) endOfflineMode(ctx context.Context) error {
 	if err != nil || !chosen {
 		return err
 	}
-	if err := p.repository.Forget(ctx); err != nil {
+	if err := p.repository.forgetIf(ctx, p.chosen); err != nil {
 		return err
 	}
 	if err := p.choose(false); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
@@ -18,6 +19,8 @@ const (
 	longestLabel     = 255
 	longestToken     = 4096
 	defaultDeviceTag = "provisioner"
+	logoutPath       = "/v1/auth/logout"
+	endTimeout       = 5 * time.Second // to end a session of which this device keeps nothing
 )
 
 // AuthRepository calls the server in the name of who is signed in on this device. It is safe for concurrent use.
@@ -27,7 +30,9 @@ type AuthRepository struct {
 	store   TokenStore
 	label   string
 	flights singleflight.Group
-	observe func(outcome)
+
+	entering func() error  // called, with the lock of the store held, before a sign-in is kept; with an error it is not
+	observe  func(outcome) // called after each outcome, in their order
 
 	mu     sync.Mutex
 	access accessToken
@@ -73,7 +78,7 @@ func NewAuthRepository(c Config, store TokenStore, opts ...Option) (*AuthReposit
 	}
 	return &AuthRepository{
 		config: c, server: newServer(c.APIBaseURL, o.transport), store: store,
-		label: text.Line(o.label, longestLabel), observe: func(outcome) {},
+		label: text.Line(o.label, longestLabel), entering: func() error { return nil }, observe: func(outcome) {},
 	}, nil
 }
 
@@ -90,7 +95,7 @@ type authTokens struct {
 // check returns an error for what papyrus does not send: it must never replace a good token.
 func (t authTokens) check() error {
 	if t.AccessToken == "" || !text.IsPrintableASCII(t.RefreshToken, longestToken) || t.User.ID == "" {
-		return fmt.Errorf("%w: its answer has no tokens", ErrUnreachable)
+		return lacking("tokens")
 	}
 	return nil
 }
@@ -111,13 +116,18 @@ func (r *AuthRepository) Register(ctx context.Context, in Registration) (User, e
 	})
 }
 
-// Login signs in with a password. The account that was signed in before is forgotten once this succeeds.
+// Login signs in with a password. Who was signed in before is forgotten once this succeeds, and that session ended at the server, if it can
+// be reached for that: no failure there is one of the sign-in. The same goes for every way to sign in.
 func (r *AuthRepository) Login(ctx context.Context, email string, password secret.Text) (User, error) {
 	return r.signIn(ctx, "/v1/auth/login", map[string]string{"email": email, "password": password.Reveal()})
 }
 
-// signIn makes a call that is answered with tokens, and keeps them.
+// signIn makes a call that is answered with tokens, and keeps them. It makes none where they could not be kept, and leaves no session at the
+// server whose tokens nobody has.
 func (r *AuthRepository) signIn(ctx context.Context, path string, in map[string]string) (User, error) {
+	if _, err := r.store.Load(ctx); err != nil {
+		return User{}, err
+	}
 	in["client_type"], in["device_label"] = clientType, r.label
 	var got authTokens
 	if err := r.server.do(ctx, call{method: http.MethodPost, path: path, in: in, out: &got}); err != nil {
@@ -126,12 +136,48 @@ func (r *AuthRepository) signIn(ctx context.Context, path string, in map[string]
 	if err := got.check(); err != nil {
 		return User{}, err
 	}
-	unlock, err := r.store.Lock(ctx)
+	before, err := r.replace(ctx, got)
 	if err != nil {
+		_ = r.end(context.WithoutCancel(ctx), got)
 		return User{}, err
 	}
+	if before.RefreshToken.IsSet() {
+		_ = r.endBefore(ctx, before)
+	}
+	return got.User, nil
+}
+
+// replace keeps the tokens of a sign-in, and returns the account that was there before.
+func (r *AuthRepository) replace(ctx context.Context, t authTokens) (before Account, err error) {
+	unlock, err := r.store.Lock(ctx)
+	if err != nil {
+		return Account{}, err
+	}
 	defer unlock()
-	return got.User, r.keep(ctx, got)
+	if before, err = r.store.Load(ctx); err != nil {
+		return Account{}, err
+	}
+	if err := r.entering(); err != nil {
+		return Account{}, err
+	}
+	return before, r.keep(ctx, t)
+}
+
+// endBefore ends the session of an account that is stored no more. Its refresh token is of that session for certain; the access token in
+// memory may be of another.
+func (r *AuthRepository) endBefore(ctx context.Context, before Account) error {
+	ctx, cancel := context.WithTimeout(ctx, endTimeout)
+	defer cancel()
+	t, err := r.present(ctx, before.RefreshToken)
+	if err != nil {
+		return err
+	}
+	return r.end(ctx, t)
+}
+
+// end ends the session of tokens that are not kept.
+func (r *AuthRepository) end(ctx context.Context, t authTokens) error {
+	return r.server.do(ctx, call{method: http.MethodPost, path: logoutPath, accessToken: t.AccessToken, timeout: endTimeout})
 }
 
 // keep stores tokens, and then has them used. The caller holds the lock of the store.
@@ -163,6 +209,12 @@ func (r *AuthRepository) Refresh(ctx context.Context) (User, error) {
 }
 
 func (r *AuthRepository) refresh(ctx context.Context) (User, error) {
+	unlock, err := r.store.Lock(ctx)
+	if err != nil {
+		r.observe(outcome{err: err})
+		return User{}, err
+	}
+	defer unlock()
 	user, err := r.refreshLocked(ctx)
 	if err != nil {
 		r.observe(outcome{user, err})
@@ -173,11 +225,6 @@ func (r *AuthRepository) refresh(ctx context.Context) (User, error) {
 // refreshLocked presents the token that is stored now: another process may have replaced the one that was there before. With an error
 // that keeps the account it returns whose that is.
 func (r *AuthRepository) refreshLocked(ctx context.Context) (User, error) {
-	unlock, err := r.store.Lock(ctx)
-	if err != nil {
-		return User{}, err
-	}
-	defer unlock()
 	account, err := r.store.Load(ctx)
 	if err != nil {
 		return account.User, err
@@ -186,20 +233,23 @@ func (r *AuthRepository) refreshLocked(ctx context.Context) (User, error) {
 		r.setAccess(accessToken{})
 		return User{}, ErrSignedOut
 	}
-
-	var got authTokens
-	in := map[string]string{"refresh_token": account.RefreshToken.Reveal()}
-	err = r.server.do(ctx, call{method: http.MethodPost, path: "/v1/auth/refresh", in: in, out: &got})
-	if refused(err) {
+	got, err := r.present(ctx, account.RefreshToken)
+	switch {
+	case refused(err):
 		return User{}, errors.Join(whySignedOut(err), r.forget(ctx, account))
-	}
-	if err == nil {
-		err = got.check()
-	}
-	if err != nil {
+	case err != nil:
 		return account.User, err
 	}
 	return got.User, r.keep(ctx, got)
+}
+
+// present makes the request of a refresh.
+func (r *AuthRepository) present(ctx context.Context, token secret.Text) (got authTokens, err error) {
+	in := map[string]string{"refresh_token": token.Reveal()}
+	if err := r.server.do(ctx, call{method: http.MethodPost, path: "/v1/auth/refresh", in: in, out: &got}); err != nil {
+		return authTokens{}, err
+	}
+	return got, got.check()
 }
 
 // forget clears the account that was presented, unless the store has another one by now. The caller holds the lock.
@@ -213,22 +263,34 @@ func (r *AuthRepository) forget(ctx context.Context, presented Account) error {
 }
 
 // Logout signs out: the session ends at the server, and the account is forgotten here whatever the server says. The error is
-// [ErrUnreachable] where the server could not be told, and its session goes on until it expires.
+// [ErrUnreachable] where the server could not be told, and its session goes on until it expires. With any other the account may be there
+// still.
 func (r *AuthRepository) Logout(ctx context.Context) error {
-	told := r.authorized(ctx, call{method: http.MethodPost, path: "/v1/auth/logout"})
-	if errors.Is(told, ErrSignedOut) || refused(told) {
-		told = nil // it has ended before
+	told := r.authorized(ctx, call{method: http.MethodPost, path: logoutPath})
+	if err := r.Forget(ctx); err != nil {
+		return err
 	}
-	return errors.Join(told, r.Forget(ctx))
+	if errors.Is(told, ErrSignedOut) || refused(told) {
+		return nil // it has ended before
+	}
+	return told
 }
 
 // Forget clears the tokens without a word to the server.
 func (r *AuthRepository) Forget(ctx context.Context) error {
+	return r.forgetIf(ctx, func() (bool, error) { return true, nil })
+}
+
+// forgetIf clears the tokens if that is meant still, once no other process is at them.
+func (r *AuthRepository) forgetIf(ctx context.Context, meant func() (bool, error)) error {
 	unlock, err := r.store.Lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if still, err := meant(); err != nil || !still {
+		return err
+	}
 	if err := r.store.Clear(ctx); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func newTransport() http.RoundTripper {
 // call is one request and where its answer goes.
 type call struct {
 	method, path string
-	in, out      any           // as JSON; nil for none
+	in, out      any           // as JSON; nil for none, which is then confirmed with 204
 	accessToken  string        // "" for none
 	intent       string        // the Idempotency-Key, "" for none
 	timeout      time.Duration // 0 for callTimeout
@@ -75,7 +75,7 @@ func (s *server) do(ctx context.Context, c call) error {
 	if status < 200 || status > 299 {
 		return s.failure(status, header, body)
 	}
-	if c.out != nil && json.Unmarshal(body, c.out) != nil {
+	if c.out == nil && status != http.StatusNoContent || c.out != nil && json.Unmarshal(body, c.out) != nil {
 		return fmt.Errorf("%w: what answers at %s is not papyrus", ErrUnreachable, s.base)
 	}
 	return nil

@@ -3,7 +3,6 @@ package papyrus
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -79,7 +78,7 @@ func (s Session) CreatePowerSyncToken(ctx context.Context) (PowerSyncToken, erro
 	asked := time.Now()
 	err := s.repository.authorizedAs(ctx, s.userID, call{method: http.MethodPost, path: "/v1/auth/powersync-token", out: &got})
 	if err == nil && got.Token == "" {
-		err = fmt.Errorf("%w: its answer has no token", ErrUnreachable)
+		err = lacking("token")
 	}
 	if err != nil {
 		return PowerSyncToken{}, err
@@ -105,7 +104,7 @@ func (s Session) UploadPowerSyncBatch(ctx context.Context, batch []Mutation) (Up
 		method: http.MethodPost, path: "/v1/sync/powersync-upload", in: in, out: &got, timeout: uploadTimeout,
 	})
 	if err == nil && got.AppliedCount == nil {
-		err = fmt.Errorf("%w: its answer does not say what was applied", ErrUnreachable)
+		err = lacking("applied_count")
 	}
 	if err != nil {
 		return UploadResult{}, err
