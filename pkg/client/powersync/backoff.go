@@ -11,10 +11,11 @@ type backoff struct{ first, longest time.Duration }
 
 // after returns the wait after the nth failure in a row, from 1.
 func (b backoff) after(n int) time.Duration {
-	d := b.longest
-	if shift := n - 1; shift < 30 {
-		d = min(b.first<<shift, b.longest)
+	d := b.first
+	for ; n > 1 && d < b.longest; n-- {
+		d *= 2
 	}
+	d = min(d, b.longest)
 	return d/2 + rand.N(d/2+1) //nolint:gosec // G404: no secret
 }
 

@@ -6,10 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +46,7 @@ type DB struct {
 	watch  *watch
 	status guarded[Status]
 
-	writing    sync.Mutex // held in a transaction that writes: SQLite would have one of two wait, and look again only after a while
+	writing    turns      // one is held in a transaction that writes: SQLite would have one of two wait, and look again only after a while
 	connecting sync.Mutex // held while syncing changes
 	syncing    *syncer    // nil while disconnected
 }
@@ -52,7 +54,8 @@ type DB struct {
 // Option changes a default of a DB.
 type Option func(*DB)
 
-// WithHTTPClient replaces the client that reaches the service. It must not limit how long an answer takes: the stream is one.
+// WithHTTPClient replaces the client that reaches the service. It must not limit how long an answer takes: the stream is one. Connections
+// that it keeps idle are closed with the DB.
 func WithHTTPClient(h *http.Client) Option { return func(db *DB) { db.http = h } }
 
 // WithRetry sets how long to wait after failures: about first after one, twice as long after each more, at most longest. The defaults
@@ -75,7 +78,7 @@ func Open(ctx context.Context, path string, schema Schema, options ...Option) (*
 		return nil, err
 	}
 	db := &DB{
-		path: path, schema: schema, http: streamingClient(), backoff: backoff{500 * time.Millisecond, 30 * time.Second},
+		path: path, schema: schema, writing: make(turns, 1), http: streamingClient(), backoff: backoff{500 * time.Millisecond, 30 * time.Second},
 		encoding: bsonType + ";q=0.9," + ndjsonType + ";q=0.8", now: time.Now, wrap: func(c driver.Connector) driver.Connector { return c },
 	}
 	for _, option := range options {
@@ -92,10 +95,11 @@ func (db *DB) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	db.path = path
 	if err := createPrivate(path); err != nil {
 		return err
 	}
-	err = db.openPools(path)
+	err = db.openPools()
 	if err == nil {
 		err = db.prepareFile(ctx)
 	}
@@ -111,7 +115,7 @@ func (db *DB) open(ctx context.Context) error {
 	return nil
 }
 
-func (db *DB) openPools(path string) (err error) {
+func (db *DB) openPools() (err error) {
 	for _, p := range []struct {
 		into     **sql.DB
 		settings url.Values
@@ -121,7 +125,7 @@ func (db *DB) openPools(path string) (err error) {
 		{&db.sync, url.Values{"_txlock": {"immediate"}, "_synchronous": {"NORMAL"}}, 1},
 		{&db.read, url.Values{"_query_only": {"true"}}, readers},
 	} {
-		if *p.into, err = db.pool(path, p.settings, p.size); err != nil {
+		if *p.into, err = db.pool(p.settings, p.size); err != nil {
 			return err
 		}
 	}
@@ -164,19 +168,19 @@ func createPrivate(path string) error {
 	return f.Close()
 }
 
-// pool opens connections to the file. What the app commits is on the disk before that returns; what the service sent can be sent again.
-func (db *DB) pool(path string, settings url.Values, size int) (*sql.DB, error) {
+// pool opens connections to the file. What the app commits is on the disk before that returns, on macOS too, whose disks keep what they are
+// only told to write; what the service sent can be sent again. What is deleted is overwritten: a crash in [DB.Clear] leaves nothing either.
+func (db *DB) pool(settings url.Values, size int) (*sql.DB, error) {
 	query := url.Values{
 		"_busy_timeout": {fmt.Sprint(busyTimeout.Milliseconds())},
 		"_dqs":          {"false"}, // "text" in double quotes is a name
 		"_error_rc":     {"true"},
-		"_pragma":       {"cache_size(-16384)", "wal_autocheckpoint(4000)", "journal_size_limit(16777216)", "temp_store(2)"},
+		"_pragma": {
+			"cache_size(-16384)", "wal_autocheckpoint(4000)", "journal_size_limit(16777216)", "temp_store(2)", "secure_delete(ON)", "fullfsync(ON)",
+		},
 	}
-	for name, values := range settings {
-		query[name] = values
-	}
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: query.Encode()}
-	opened, err := sqlite.NewConnector(u.String())
+	maps.Copy(query, settings)
+	opened, err := sqlite.NewConnector(fileURL(filepath.ToSlash(db.path), query))
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +190,18 @@ func (db *DB) pool(path string, settings url.Values, size int) (*sql.DB, error) 
 	return pool, nil
 }
 
+// fileURL is SQLite's address of a file (sqlite.org/uri.html). The path is absolute, with slashes: "/home/ada/app.db", "C:/Ada/app.db".
+func fileURL(path string, query url.Values) string {
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // or "C:" would be a host
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+}
+
 // Close disconnects and closes the file.
 func (db *DB) Close() error {
 	db.Disconnect()
+	db.http.CloseIdleConnections()
 	db.watch.stop()
 	return db.closePools()
 }
@@ -215,8 +228,10 @@ func (db *DB) change(ctx context.Context, pool *sql.DB, work func(tx *sql.Tx) er
 }
 
 func (db *DB) transact(ctx context.Context, pool *sql.DB, work func(tx *sql.Tx) error) error {
-	db.writing.Lock()
-	defer db.writing.Unlock()
+	if err := db.writing.take(ctx); err != nil {
+		return err
+	}
+	defer db.writing.give()
 	if err := transact(ctx, pool, nil, work); err != nil {
 		return err
 	}
@@ -303,6 +318,20 @@ func clearAll(ctx context.Context, tx *sql.Tx) (epoch int64, err error) {
 	err = tx.QueryRowContext(ctx, `UPDATE ps_device SET epoch = epoch + 1, target = 0, seen = 0, applied = 0, synced_at = 0 RETURNING epoch`).Scan(&epoch)
 	return epoch, err
 }
+
+// turns let as many go on at once as there is room for, in the order of their coming.
+type turns chan struct{}
+
+func (t turns) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turns) give() { <-t }
 
 // guarded is a value behind a lock.
 type guarded[T any] struct {

@@ -248,7 +248,7 @@ func play() error {
 	if p.KillAt > 0 {
 		player.random = rand.New(rand.NewPCG(p.Seed, 1))
 		options = append(options, powersync.WithHTTPClient(&http.Client{Transport: player}),
-			powersync.WithDriver(func(c driver.Connector) driver.Connector { return deadlyConnector{c, &killer{at: p.KillAt}} }))
+			powersync.WithDriver(func(c driver.Connector) driver.Connector { return steppedConnector{c, (&killer{at: p.KillAt}).step} }))
 	}
 	if p.Seed%2 == 1 {
 		options = append(options, powersync.WithLines())
@@ -389,7 +389,7 @@ func (b *breaking) Read(to []byte) (int, error) {
 // killer kills this process at a statement.
 type killer struct{ at, count int64 }
 
-func (k *killer) step() {
+func (k *killer) step(string) {
 	if atomic.AddInt64(&k.count, 1) == k.at {
 		die()
 	}
@@ -401,99 +401,4 @@ func die() {
 		_ = self.Kill()
 	}
 	select {}
-}
-
-// deadlyConnector opens connections each of whose statements, begins and ends of transactions is a step towards death.
-type deadlyConnector struct {
-	driver.Connector
-	killer *killer
-}
-
-func (c deadlyConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	c.killer.step()
-	conn, err := c.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	full, ok := conn.(fullConn)
-	if !ok {
-		return nil, fmt.Errorf("%T cannot do all that it must", conn)
-	}
-	return deadlyConn{full, c.killer}, nil
-}
-
-// fullConn is what the driver's connections can do.
-type fullConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
-}
-
-type deadlyConn struct {
-	fullConn
-	killer *killer
-}
-
-func (c deadlyConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
-	c.killer.step()
-	tx, err := c.fullConn.BeginTx(ctx, options)
-	return deadlyTx{tx, c.killer}, err
-}
-
-func (c deadlyConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.killer.step()
-	return c.fullConn.ExecContext(ctx, query, args)
-}
-
-func (c deadlyConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.killer.step()
-	return c.fullConn.QueryContext(ctx, query, args)
-}
-
-func (c deadlyConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	stmt, err := c.fullConn.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	full, ok := stmt.(fullStmt)
-	if !ok {
-		return nil, fmt.Errorf("%T cannot do all that it must", stmt)
-	}
-	return deadlyStmt{full, c.killer}, nil
-}
-
-type fullStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
-type deadlyStmt struct {
-	fullStmt
-	killer *killer
-}
-
-func (s deadlyStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	s.killer.step()
-	return s.fullStmt.ExecContext(ctx, args)
-}
-
-func (s deadlyStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	s.killer.step()
-	return s.fullStmt.QueryContext(ctx, args)
-}
-
-type deadlyTx struct {
-	driver.Tx
-	killer *killer
-}
-
-func (t deadlyTx) Commit() error {
-	t.killer.step()
-	return t.Tx.Commit()
 }

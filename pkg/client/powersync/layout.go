@@ -152,10 +152,13 @@ func (t Table) statements() []string {
 		fmt.Sprintf(`CREATE VIEW %q AS SELECT %s FROM %s`, t.Name, strings.Join(columns, ", "), t.rows()),
 		t.trigger("INSERT",
 			`SELECT RAISE(ABORT, 'an id must be a text that is not empty') WHERE typeof(NEW.id) <> 'text' OR NEW.id = ''`,
+			t.finite(),
 			fmt.Sprintf(`INSERT INTO %s (id, data) VALUES (NEW.id, %s)`, t.rows(), t.inserted()),
+			`SELECT RAISE(IGNORE) WHERE changes() = 0`, // the row is there, and the app said OR IGNORE: nothing is to be queued
 			t.queued(Put, "NEW", t.inserted())),
 		t.trigger("UPDATE",
 			`SELECT RAISE(ABORT, 'an id cannot be changed') WHERE NEW.id IS NOT OLD.id`,
+			t.finite(),
 			fmt.Sprintf(`UPDATE %s SET data = json_patch(data, %s) WHERE id = OLD.id`, t.rows(), t.updated()),
 			t.queued(Patch, "OLD", t.updated())),
 		t.trigger("DELETE",
@@ -194,6 +197,17 @@ func (t Table) queued(kind Kind, side, data string) string {
 	}
 	return fmt.Sprintf(`INSERT INTO ps_crud (tx_id, kind, type, row_id, data)
 SELECT tx_id, '%s', '%s', %s.id, data FROM (SELECT tx_id, %s AS data FROM ps_device) WHERE data IS NOT '{}' OR '%[1]s' = 'PUT'`, kind, t.Name, side, data)
+}
+
+// finite is a statement that fails on a number that JSON cannot hold: no server would take what is queued.
+func (t Table) finite() string {
+	infinite := "false"
+	for _, c := range t.Columns {
+		if c.Type != Text {
+			infinite += fmt.Sprintf(" OR NEW.%q IN (9e999, -9e999)", c.Name)
+		}
+	}
+	return "SELECT RAISE(ABORT, 'a number must be finite') WHERE " + infinite
 }
 
 // inserted is an expression for the JSON object of the columns of a new row but for nulls.

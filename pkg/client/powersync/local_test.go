@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"os"
@@ -110,8 +111,9 @@ func TestQueue(t *testing.T) {
 	run(t, db, `UPDATE books SET page_count = NULL WHERE id = 'a'`, `DELETE FROM books WHERE id = 'b'`)
 	run(t, db, `INSERT INTO notes (id, text) VALUES ('n', 'mine')`)
 	run(t, db, `INSERT OR REPLACE INTO books (id, title) VALUES ('a', 'Anew'), ('c', NULL)`)
+	run(t, db, `INSERT OR IGNORE INTO books (id, title) VALUES ('a', 'ignored'), ('d', 'D')`)
 
-	if diff := cmp.Diff([]string{`["a","Anew",null,null,null]`, `["c",null,null,null,null]`}, query(t, db, allBooks)); diff != "" {
+	if diff := cmp.Diff([]string{`["a","Anew",null,null,null]`, `["c",null,null,null,null]`, `["d","D",null,null,null]`}, query(t, db, allBooks)); diff != "" {
 		t.Errorf("books (-want +got):\n%s", diff)
 	}
 	want := [][]string{
@@ -119,6 +121,10 @@ func TestQueue(t *testing.T) {
 		{`PATCH books a {"title":"Emma!"}`},
 		{`PATCH books a {"page_count":null}`, `DELETE books b `},
 		{`PUT books a {"title":"Anew"}`, `PUT books c {}`},
+		{`PUT books d {"title":"D"}`},
+	}
+	if err := db.Complete(t.Context(), powersync.Transaction{}); err != nil {
+		t.Errorf("no transaction is completed: %v", err)
 	}
 	if n, err := db.Queued(t.Context()); n != len(want) || err != nil {
 		t.Errorf("%d transactions are queued (%v), want %d", n, err, len(want))
@@ -138,6 +144,8 @@ func TestRefusedWrites(t *testing.T) {
 		"an id twice":              `INSERT INTO books (id) VALUES ('a')`,
 		"another id":               `UPDATE books SET id = 'b'`,
 		"a blob":                   `UPDATE books SET title = x'00ff'`,
+		"an infinite number":       `UPDATE books SET current_position = -9e999`,
+		"a new infinite number":    `INSERT INTO books (id, page_count) VALUES ('b', 9e999)`,
 	} {
 		err := db.Write(t.Context(), func(tx *sql.Tx) error {
 			_, err := tx.ExecContext(t.Context(), statement)
@@ -219,6 +227,26 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// expectNoTrace looks for texts in all files of a directory.
+func expectNoTrace(t *testing.T, dir string, texts ...string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files %q, %v", files, err)
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			if bytes.Contains(content, []byte(text)) {
+				t.Errorf("%s still has %q", filepath.Base(file), text)
+			}
+		}
+	}
+}
+
 // TestClear leaves nothing in the file, and has other processes stop.
 func TestClear(t *testing.T) {
 	dir := t.TempDir()
@@ -230,15 +258,7 @@ func TestClear(t *testing.T) {
 	if got := query(t, db, `SELECT id FROM books UNION ALL SELECT id FROM notes`); len(got) != 0 {
 		t.Errorf("rows %q are left", got)
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("files %q, %v", files, err)
-	}
-	for _, file := range files {
-		if content, err := os.ReadFile(file); err != nil || bytes.Contains(content, []byte("Emma")) {
-			t.Errorf("%s still has the book (%v)", filepath.Base(file), err)
-		}
-	}
+	expectNoTrace(t, dir, "Emma", "mine")
 	if _, found, err := db.NextTransaction(t.Context()); found || err != nil {
 		t.Errorf("the queue has something: %v", err)
 	}
@@ -252,5 +272,40 @@ func TestClear(t *testing.T) {
 	next, _, err := db.NextTransaction(t.Context())
 	if err != nil || next.ID < 2 || next.Mutations[0].OpID < 2 {
 		t.Errorf("numbers begin again: %+v %v", next, err)
+	}
+}
+
+// TestClearThatIsCutShort leaves nothing in the file, though nothing but the rows could be deleted.
+func TestClearThatIsCutShort(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	db := open(t, dir, powersync.WithDriver(func(c driver.Connector) driver.Connector {
+		return steppedConnector{c, func(statement string) {
+			if statement == "VACUUM" {
+				cancel()
+			}
+		}}
+	}))
+	run(t, db, `INSERT INTO books (id, title) VALUES ('a', 'Emma'), ('b', 'Emma')`)
+	run(t, db, `UPDATE books SET title = 'Persuasion' WHERE id = 'b'`)
+	if err := db.Clear(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("clear: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expectNoTrace(t, dir, "Emma", "Persuasion")
+}
+
+// TestWriteWaitsNoLongerThanItsContext has one that does not return.
+func TestWriteWaitsNoLongerThanItsContext(t *testing.T) {
+	db := open(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	err := db.Write(t.Context(), func(*sql.Tx) error {
+		cancel()
+		return db.Write(ctx, func(*sql.Tx) error { return errors.New("two write at once") })
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("write: %v", err)
 	}
 }

@@ -70,10 +70,11 @@ WHERE tx_id = (SELECT tx_id FROM ps_crud ORDER BY op_id LIMIT 1) ORDER BY op_id`
 // valid replaces what is no UTF-8, which SQLite takes and JSON must not hold: a server would refuse it for ever.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// Complete takes a transaction from the queue: it has been uploaded, or can never be. To complete it again does nothing.
+// Complete takes a transaction from the queue: it has been uploaded, or can never be. To complete it again does nothing, nor does it with
+// the zero Transaction.
 func (db *DB) Complete(ctx context.Context, t Transaction) error {
 	return db.change(ctx, db.sync, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM ps_crud WHERE op_id <= ?`, t.Mutations[len(t.Mutations)-1].OpID); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM ps_crud WHERE tx_id = ?`, t.ID); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, changed(queueChanges))

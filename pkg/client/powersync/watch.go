@@ -3,6 +3,7 @@ package powersync
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func newWatch(ctx context.Context, db *DB) (*watch, error) {
 	w := &watch{conn: conn, woken: make(chan struct{}, 1), end: end, done: make(chan struct{}), subscribers: map[*subscriber]bool{}, counts: map[string]int64{}}
 	if err := w.look(ctx); err != nil {
 		end()
-		return nil, fmt.Errorf("watch: %w", err)
+		return nil, errors.Join(fmt.Errorf("watch: %w", err), conn.Close())
 	}
 	go w.run(background)
 	return w, nil
