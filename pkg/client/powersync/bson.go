@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"unicode/utf8"
 )
 
 // The types of BSON's elements (bsonspec.org, version 1.1) that lines have.
@@ -97,7 +98,7 @@ func (e element) read(into any) error {
 func (e element) text(into *string) error {
 	switch {
 	case e.isNull():
-	case e.kind == bsonString && e.value[len(e.value)-1] == 0:
+	case e.kind == bsonString && e.value[len(e.value)-1] == 0 && utf8.Valid(e.value[4:]):
 		*into = string(e.value[4 : len(e.value)-1])
 	default:
 		return errBSON

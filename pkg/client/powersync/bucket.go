@@ -47,7 +47,7 @@ func (db *DB) receive(ctx context.Context, p *page) error {
 		log := db.oplog.in(ctx, tx)
 		for i := range p.Ops {
 			if err := log.add(ctx, &b, &p.Ops[i]); err != nil {
-				return fmt.Errorf("operation %d of %s: %w", p.Ops[i].ID, p.Bucket, err)
+				return fmt.Errorf("operation %d of %.100q: %w", p.Ops[i].ID, p.Bucket, err)
 			}
 		}
 		b.ops += int64(len(p.Ops))
@@ -190,8 +190,8 @@ func (op *operation) check(contentSums bool) error {
 	h := sha256.New()
 	switch op.Kind {
 	case "PUT":
-		if !jsontext.Value(op.Data).IsValid() || op.Data[0] != '{' {
-			return fmt.Errorf("%w: its row is no JSON object", ErrChecksum)
+		if !jsontext.Value(op.Data).IsValid() || op.Data[0] != '{' || depth(op.Data) > deepest {
+			return fmt.Errorf("%w: its row is no JSON object that can be read", ErrChecksum)
 		}
 		write(h, "put.", op.Type, ".", op.RowID, ".", op.Data)
 	case "REMOVE":
@@ -208,6 +208,30 @@ func (op *operation) check(contentSums bool) error {
 		return fmt.Errorf("%w: it is not the one that was summed up", ErrChecksum)
 	}
 	return nil
+}
+
+// deepest is how deep JSON may be nested for SQLite to read it. One row that it cannot would fail every query of its table.
+const deepest = 1000
+
+// depth is how deep a valid JSON text is nested.
+func depth(text string) (most int) {
+	level := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			level++
+			most = max(most, level)
+		case '}', ']':
+			level--
+		}
+	}
+	return most
 }
 
 func write(h hash.Hash, parts ...string) {

@@ -86,7 +86,7 @@ func (db *DB) finish(ctx context.Context, t *target, priority int64) error {
 			}
 			want := uint32(state.Checksum) //nolint:gosec // G115: its 32 bits, signed or not
 			if b.held+b.gone != want {
-				wrong = fmt.Errorf("%w: those of %s up to %d sum up to %d instead of %d", ErrChecksum, name, b.lastOp, b.held+b.gone, want)
+				wrong = fmt.Errorf("%w: those of %.100q up to %d sum up to %d instead of %d", ErrChecksum, name, b.lastOp, b.held+b.gone, want)
 				dropped = append(dropped, b.id)
 			}
 			if _, err := tx.ExecContext(ctx, `UPDATE ps_buckets SET ops = ?1 WHERE id = ?2 AND ops <> ?1`, state.Count, b.id); err != nil {

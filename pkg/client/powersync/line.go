@@ -161,7 +161,7 @@ func (r *bsonReader) next() (line, error) {
 	}
 	document := make([]byte, length)
 	if _, err := io.ReadFull(r.body, document); err != nil {
-		return line{}, io.ErrUnexpectedEOF
+		return line{}, err
 	}
 	l, err := lineOfBSON(document)
 	if err != nil {

@@ -2,6 +2,7 @@ package powersync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -12,13 +13,15 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 const (
 	connectTimeout = 10 * time.Second
 	answerTimeout  = 30 * time.Second
-	silence        = 60 * time.Second // after that a stream is dead: services send a line every 20 s
+	idleTimeout    = 90 * time.Second
+	silence        = 60 * time.Second // without a byte, after which a stream is dead: services send a line every 20 s
 	renewBefore    = 30               // seconds before a token ends
 )
 
@@ -37,6 +40,7 @@ func streamingClient() *http.Client {
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			TLSHandshakeTimeout:   connectTimeout,
 			ResponseHeaderTimeout: answerTimeout,
+			IdleConnTimeout:       idleTimeout,
 			ForceAttemptHTTP2:     true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -45,9 +49,9 @@ func streamingClient() *http.Client {
 
 // download follows one stream to its end. The end that comes with a new token is no error.
 func (s *syncer) download(ctx context.Context, worked func()) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	body, reader, err := s.open(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	body, reader, err := s.open(ctx, cancel)
 	if err != nil {
 		s.set(func(status *Status) { status.Connected, status.Connecting = false, true })
 		return err
@@ -57,6 +61,8 @@ func (s *syncer) download(ctx context.Context, worked func()) error {
 	s.set(func(status *Status) { status.Connected, status.Connecting = true, false })
 	followed := &stream{syncer: s, worked: worked, lines: readLines(ctx, reader), renewed: make(chan error, 1)}
 	err = followed.follow(ctx)
+	cancel(nil)
+	followed.renewal.Wait()
 	if err == nil && !followed.fruitful {
 		err = errBarren
 	}
@@ -69,8 +75,8 @@ func (s *syncer) download(ctx context.Context, worked func()) error {
 	return err
 }
 
-// open asks for the stream.
-func (s *syncer) open(ctx context.Context) (io.ReadCloser, lineReader, error) {
+// open asks for the stream, which cancel ends when it falls silent.
+func (s *syncer) open(ctx context.Context, cancel context.CancelCauseFunc) (io.ReadCloser, lineReader, error) {
 	request, err := s.db.streamRequest(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -79,11 +85,30 @@ func (s *syncer) open(ctx context.Context) (io.ReadCloser, lineReader, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	reader, err := newLineReader(resp.Header.Get("Content-Type"), resp.Body)
+	reader, err := newLineReader(resp.Header.Get("Content-Type"), newPatientReader(resp.Body, func() { cancel(errSilent) }))
 	if err != nil {
 		return nil, nil, errors.Join(err, resp.Body.Close())
 	}
 	return resp.Body, reader, nil
+}
+
+// patientReader calls a function when it has waited too long for the next byte. That is not for the next line: a long one takes its time
+// where the network is slow.
+type patientReader struct {
+	io.Reader
+	tooLong *time.Timer
+}
+
+func newPatientReader(r io.Reader, tooLong func()) patientReader {
+	timer := time.AfterFunc(silence, tooLong)
+	timer.Stop()
+	return patientReader{r, timer}
+}
+
+func (r patientReader) Read(into []byte) (int, error) {
+	r.tooLong.Reset(silence)
+	defer r.tooLong.Stop()
+	return r.Reader.Read(into)
 }
 
 // ask makes a request with the current credentials, which it forgets when they are refused. The answer is a 200.
@@ -180,21 +205,18 @@ type stream struct {
 	worked   func()
 	lines    <-chan lineOrEnd
 	target   target
-	fruitful bool // a checkpoint was complete
+	fruitful bool // something has come that this device had not, or a checkpoint was complete
 	renewing bool
 	renewed  chan error // of the renewal of the credentials
+	renewal  sync.WaitGroup
 }
 
 // follow does what the lines say. It returns nil when the stream ends, or is to be left, for a new token.
 func (s *stream) follow(ctx context.Context) error {
-	silent := time.NewTimer(silence)
-	defer silent.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
-		case <-silent.C:
-			return errSilent
+			return context.Cause(ctx)
 		case <-s.uploaded:
 			if err := s.showHeldBack(ctx); err != nil {
 				return err
@@ -206,9 +228,8 @@ func (s *stream) follow(ctx context.Context) error {
 			s.renewing = false // until the next line says how long the token is good for
 		case l := <-s.lines:
 			if l.err != nil {
-				return fmt.Errorf("the stream ended: %w", l.err)
+				return fmt.Errorf("the stream ended: %w", cmp.Or(context.Cause(ctx), l.err))
 			}
-			silent.Reset(silence)
 			if left, err := s.take(ctx, l.line); err != nil || left {
 				return err
 			}
@@ -261,6 +282,7 @@ func (s *stream) receive(ctx context.Context, p *page) error {
 	if errors.Is(err, ErrChecksum) {
 		return errors.Join(err, s.db.dropBucket(ctx, p.Bucket))
 	}
+	s.fruitful = s.fruitful || err == nil && len(p.Ops) > 0
 	s.set(func(status *Status) { status.Received += int64(len(p.Ops)) })
 	return err
 }
@@ -291,7 +313,7 @@ func (s *stream) renew(ctx context.Context, seconds int64) (ended bool) {
 	}
 	if seconds <= renewBefore && !s.renewing {
 		s.renewing = true
-		go func() { s.renewed <- s.credentials.renew(ctx) }()
+		s.renewal.Go(func() { s.renewed <- s.credentials.renew(ctx) })
 	}
 	return false
 }
