@@ -51,6 +51,12 @@ func withApp(c *cobra.Command, work func(ctx context.Context, a *app) error) err
 	return runApp(c, (*papyrus.AuthProvider).Bootstrap, work)
 }
 
+// withDevice runs a command's work with the client as this device knows it, without a request: for what begins or ends a sign-in. Whether
+// the server still takes the one there is makes no difference to it, and a library that only the end of that would clear stays.
+func withDevice(c *cobra.Command, work func(ctx context.Context, a *app) error) error {
+	return runApp(c, (*papyrus.AuthProvider).Restore, work)
+}
+
 // runApp runs a command's work with the client, once begin has found out who is signed in.
 func runApp(c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)

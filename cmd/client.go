@@ -13,8 +13,6 @@ import (
 	"github.com/provisioner/provisioner/pkg/client/provisioning"
 )
 
-const defaultSender = "http://127.0.0.1:8787"
-
 func newClient() *cobra.Command {
 	var sender string
 	var insecure bool
@@ -25,10 +23,10 @@ func newClient() *cobra.Command {
 		Long: `Call a sender as an app would, with the retries of the Flutter client. Passwords and JWTs are asked for on a terminal and
 read from standard input otherwise.`,
 	}
-	c.PersistentFlags().StringVar(&sender, "sender", "", "base `URL` of the sender (SENDER_WORKER_URL; default "+defaultSender+")")
+	c.PersistentFlags().StringVar(&sender, "sender", "", "base `URL` of the sender (SENDER_WORKER_URL; default "+provisioning.DefaultBaseURL+")")
 	c.PersistentFlags().BoolVar(&insecure, "allow-insecure", false, "call a sender on another machine over plain http")
 	c.PersistentPreRunE = func(*cobra.Command, []string) error {
-		sender = cmp.Or(sender, os.Getenv("SENDER_WORKER_URL"), defaultSender)
+		sender = cmp.Or(sender, provisioning.BaseURLFromEnvironment(os.Getenv))
 		if !strings.HasPrefix(sender, "https://") && !strings.HasPrefix(sender, "http://") {
 			return &usageError{fmt.Errorf("--sender %q is no http or https URL", sender)}
 		}
@@ -70,7 +68,7 @@ func newClientSignUp(connect connector) *cobra.Command {
 		Example: "  provisioner client signup reader@example.com",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			password, err := readSecret(c, "the password")
+			password, err := readSecret(c, "Password of "+shown(args[0]))
 			if err != nil {
 				return err
 			}
@@ -86,7 +84,7 @@ func newClientSignIn(connect connector) *cobra.Command {
 		Example: "  provisioner client signin reader@example.com < password.txt",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			password, err := readSecret(c, "the password")
+			password, err := readSecret(c, "Password of "+shown(args[0]))
 			if err != nil {
 				return err
 			}
@@ -104,7 +102,7 @@ func newClientProvision(connect connector) *cobra.Command {
 		Example: "  provisioner client signin reader@example.com < password.txt | jq -r .jwt | provisioner client provision --name laptop",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			jwt, err := readSecret(c, "the JWT")
+			jwt, err := readSecret(c, "JWT")
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,8 @@ import (
 	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/provisioner/provisioner/pkg/text"
 )
 
 // grid is a table of texts that others chose. Its columns are aligned by how wide a terminal shows them, which is twice as wide for some
@@ -50,15 +52,34 @@ func (g *grid) writeTo(w io.Writer) error {
 	return err
 }
 
+// longestCell is how much of a text that somebody else chose is shown outside of a table, in bytes.
+const longestCell = 254
+
+// cell is as much of shown as fits in a line.
+func cell(s string) string { return text.Line(shown(s), longestCell) }
+
 // shown returns s as one line without what would act on a terminal, or have it show the text in another order.
 func shown(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == unicode.ReplacementChar:
+		case actsOnTerminal(r), r == unicode.ReplacementChar:
 			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, ""))
 }
+
+// harmless returns s, of several lines, without what would act on a terminal.
+func harmless(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && actsOnTerminal(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+}
+
+// actsOnTerminal reports whether a terminal would do something for r, or show the text around it in another order.
+func actsOnTerminal(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }

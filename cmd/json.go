@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"unicode"
 )
 
 // writeJSON writes v as JSON and a line's end, at once. What would act on a terminal is escaped: encoding/json leaves the control
@@ -20,7 +19,7 @@ func writeJSON(w io.Writer, v any, indent string) error {
 	}
 	var safe bytes.Buffer
 	for _, r := range b.String() {
-		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+		if r != '\n' && actsOnTerminal(r) {
 			_, _ = fmt.Fprintf(&safe, `\u%04x`, r)
 			continue
 		}

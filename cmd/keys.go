@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,22 +72,25 @@ func newKeysList() *cobra.Command {
 }
 
 func printOwnKeys(c *cobra.Command, keys []papyrus.Key, asJSON bool) error {
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+	now := time.Now()
 	if !asJSON {
-		_, _ = fmt.Fprintln(w, "KEY ID\tNAME\tPREFIX\tTIER\tSTATE\tCREATED\tLAST USED")
+		return keyTable(keys, now).writeTo(c.OutOrStdout())
 	}
 	for _, k := range keys {
-		r := newOwnKey(k, time.Now())
-		if asJSON {
-			if err := printLine(c, r); err != nil {
-				return err
-			}
-			continue
+		if err := printLine(c, newOwnKey(k, now)); err != nil {
+			return err
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			cell(r.KeyID), cell(r.Name), cell(r.Prefix), cell(r.Tier), r.State, showTime(k.CreatedAt), showTime(k.LastUsedAt))
 	}
-	return w.Flush()
+	return nil
+}
+
+func keyTable(keys []papyrus.Key, now time.Time) *grid {
+	g := &grid{widest: []int{36, 40, 16, 16, 7, 25, 25}}
+	g.add("KEY ID", "NAME", "PREFIX", "TIER", "STATE", "CREATED", "LAST USED")
+	for _, k := range keys {
+		g.add(k.ID, k.Name, k.Prefix, k.Tier, newOwnKey(k, now).State, showTime(k.CreatedAt), showTime(k.LastUsedAt))
+	}
+	return g
 }
 
 // once are the flags of commands whose answer is shown once.

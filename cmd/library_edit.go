@@ -241,9 +241,9 @@ func sayBook(c *cobra.Command, done string, b library.Book, asJSON bool) error {
 
 // nameOf returns a book's title and author for a sentence.
 func nameOf(b library.Book) string {
-	name := fmt.Sprintf("“%s”", cell(shown(b.Title)))
+	name := fmt.Sprintf("“%s”", cell(b.Title))
 	if b.Author != "" {
-		name += " by " + cell(shown(b.Author))
+		name += " by " + cell(b.Author)
 	}
 	return name
 }

@@ -108,7 +108,7 @@ func (w *watching) title(ctx context.Context, books int) string {
 	if queued, err := w.app.library.Queued(ctx); err == nil && queued > 0 {
 		state += ", " + waiting(queued)
 	}
-	return fmt.Sprintf("%s · %s · %s", cell(shown(user.Email)), countBooks(books), state)
+	return fmt.Sprintf("%s · %s · %s", cell(user.Email), countBooks(books), state)
 }
 
 // lookEvery is how often it is looked whether the terminal has another size.

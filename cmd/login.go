@@ -32,14 +32,14 @@ client's directory.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			return withApp(c, func(ctx context.Context, a *app) error {
+			return withDevice(c, func(ctx context.Context, a *app) error {
 				if err := a.mayEnter(ctx, c, args, force); err != nil {
 					return err
 				}
 				if google {
 					return a.entered(ctx, c, a.auth.LoginWithGoogle(ctx, browserOf(ctx, c, noBrowser)))
 				}
-				password, err := readSecret(c, "the password")
+				password, err := readSecret(c, "Password of "+shown(args[0]))
 				if err != nil {
 					return err
 				}

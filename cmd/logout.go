@@ -21,7 +21,7 @@ out here, and the session goes on there until it expires: end it with 'provision
 		Example: "  provisioner logout",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withApp(c, func(ctx context.Context, a *app) error {
+			return withDevice(c, func(ctx context.Context, a *app) error {
 				if err := a.mayForget(ctx, c, force); err != nil {
 					return err
 				}

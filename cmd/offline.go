@@ -31,7 +31,7 @@ func newOfflineSwitch(use, short, done string, on bool) *cobra.Command {
 		Example: "  provisioner offline " + use,
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return withApp(c, func(ctx context.Context, a *app) error {
+			return withDevice(c, func(ctx context.Context, a *app) error {
 				if on {
 					if err := a.mayForget(ctx, c, force); err != nil {
 						return err

@@ -24,7 +24,7 @@ server says what it does not take: too short, or too common.`,
   provisioner register ann@example.com < password.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return withApp(c, func(ctx context.Context, a *app) error {
+			return withDevice(c, func(ctx context.Context, a *app) error {
 				if err := a.mayEnter(ctx, c, args, force); err != nil {
 					return err
 				}
@@ -46,11 +46,11 @@ server says what it does not take: too short, or too common.`,
 
 // readNewPassword reads a password as readSecret does, twice on a terminal.
 func readNewPassword(c *cobra.Command) (secret.Text, error) {
-	password, err := readSecret(c, "the password")
+	password, err := readSecret(c, "Password")
 	if err != nil || terminal(c.InOrStdin()) == nil {
 		return password, err
 	}
-	again, err := readSecret(c, "the password again")
+	again, err := readSecret(c, "Password again")
 	if err == nil && again.Reveal() != password.Reveal() {
 		err = errors.New("these were two passwords: try again")
 	}

@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 
 	code, err := exitCodeOf(err)
 	if !errors.Is(err, errSilent) {
-		_, _ = fmt.Fprintln(errs, "provisioner: "+err.Error())
+		_, _ = fmt.Fprintln(errs, "provisioner: "+harmless(err.Error()))
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		_, _ = fmt.Fprintln(errs, "see 'provisioner --help', or --help behind a command")

@@ -67,7 +67,7 @@ func newSecretPut(target targetOf) *cobra.Command {
   openssl rand -hex 32 | provisioner secret put SHARED_SECRET --env staging`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			value, err := readSecret(c, args[0])
+			value, err := readSecret(c, "Value of "+args[0])
 			if err != nil {
 				return err
 			}
@@ -82,11 +82,11 @@ func newSecretPut(target targetOf) *cobra.Command {
 
 // readSecret asks for a value on a terminal, without echo, and else reads it from standard input. White space at its end is
 // not part of it.
-func readSecret(c *cobra.Command, name string) (secret.Text, error) {
+func readSecret(c *cobra.Command, prompt string) (secret.Text, error) {
 	var text []byte
 	var err error
 	if in := terminal(c.InOrStdin()); in != nil {
-		_, _ = fmt.Fprintf(c.ErrOrStderr(), "Value of %s: ", name)
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "%s: ", prompt)
 		text, err = readHidden(c.Context(), int(in.Fd()))
 		_, _ = fmt.Fprintln(c.ErrOrStderr())
 	} else {

@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/provisioner/provisioner/pkg/client/papyrus"
-	"github.com/provisioner/provisioner/pkg/text"
 )
-
-// longestCell is how much of a text that somebody else chose is shown, in bytes.
-const longestCell = 254
 
 func newSessions() *cobra.Command {
 	list := newSessionsList()
@@ -65,29 +60,29 @@ func newSessionsList() *cobra.Command {
 }
 
 func printSessions(c *cobra.Command, devices []papyrus.Device, asJSON bool) error {
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	if !asJSON {
-		_, _ = fmt.Fprintln(w, "SESSION ID\tDEVICE\tTYPE\tLAST SEEN\tEXPIRES\t")
+		return sessionTable(devices).writeTo(c.OutOrStdout())
 	}
 	for _, d := range devices {
-		if asJSON {
-			if err := printLine(c, sessionRecord{d.SessionID, d.ClientType, d.Label, d.CreatedAt, d.LastSeenAt, d.ExpiresAt, d.Current}); err != nil {
-				return err
-			}
-			continue
+		if err := printLine(c, sessionRecord{d.SessionID, d.ClientType, d.Label, d.CreatedAt, d.LastSeenAt, d.ExpiresAt, d.Current}); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func sessionTable(devices []papyrus.Device) *grid {
+	g := &grid{widest: []int{36, 40, 8, 25, 25, 11}}
+	g.add("SESSION ID", "DEVICE", "TYPE", "LAST SEEN", "EXPIRES", "")
+	for _, d := range devices {
 		mark := ""
 		if d.Current {
 			mark = "this device"
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n",
-			cell(d.SessionID), cell(d.Label), cell(d.ClientType), showTime(d.LastSeenAt), showTime(d.ExpiresAt), mark)
+		g.add(d.SessionID, d.Label, d.ClientType, showTime(d.LastSeenAt), showTime(d.ExpiresAt), mark)
 	}
-	return w.Flush()
+	return g
 }
-
-// cell is a text that somebody else chose, made safe for a terminal.
-func cell(s string) string { return text.Line(s, longestCell) }
 
 func newSessionsEnd() *cobra.Command {
 	var all, force bool

@@ -60,7 +60,7 @@ func printIdentity(c *cobra.Command, i identity, asJSON bool) error {
 	_, _ = fmt.Fprintf(w, "Email\t%s\nName\t%s\nUser ID\t%s\nServer\t%s\nStatus\t%s\n",
 		cell(i.Email), cell(i.DisplayName), cell(i.UserID), i.Server, i.Status)
 	if i.Reason != "" {
-		_, _ = fmt.Fprintf(w, "Reason\t%s\n", i.Reason)
+		_, _ = fmt.Fprintf(w, "Reason\t%s\n", shown(i.Reason))
 	}
 	return w.Flush()
 }

@@ -34,12 +34,15 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
-// Error returns what is wrong with the fields, else the message.
+// Error returns what is wrong with the fields, by their names, else the message.
 func (e *Error) Error() string {
 	if len(e.Fields) > 0 {
 		texts := make([]string, len(e.Fields))
 		for i, f := range e.Fields {
-			texts[i] = f.Field + ": " + f.Message
+			texts[i] = f.Message
+			if !strings.Contains(f.Message, f.Field) {
+				texts[i] = f.Field + ": " + f.Message
+			}
 		}
 		return strings.Join(texts, "; ")
 	}

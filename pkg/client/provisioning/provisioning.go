@@ -14,6 +14,14 @@ import (
 	"time"
 )
 
+// DefaultBaseURL is where a sender on this machine listens.
+const DefaultBaseURL = "http://127.0.0.1:8787"
+
+// BaseURLFromEnvironment reads SENDER_WORKER_URL, by default [DefaultBaseURL], with getenv.
+func BaseURLFromEnvironment(getenv func(string) string) string {
+	return cmp.Or(getenv("SENDER_WORKER_URL"), DefaultBaseURL)
+}
+
 // Messages of an Error that did not come from the server.
 const (
 	MessageTimeout    = "Connection timed out. Please try again."

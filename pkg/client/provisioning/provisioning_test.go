@@ -258,6 +258,14 @@ func TestPlainHTTPLeavesThisMachineOnlyWhereAllowed(t *testing.T) {
 	mustFail(t, client.CheckHealth(t.Context(), "http://sender:8787"))
 }
 
+func TestBaseURLFromEnvironment(t *testing.T) {
+	for set, want := range map[string]string{"": provisioning.DefaultBaseURL, "https://sender.example.com": "https://sender.example.com"} {
+		if got := provisioning.BaseURLFromEnvironment(func(name string) string { return map[string]string{"SENDER_WORKER_URL": set}[name] }); got != want {
+			t.Errorf("with %q: %q", set, got)
+		}
+	}
+}
+
 func TestCheckHealth(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   reply
