@@ -79,9 +79,9 @@ func (s *Service) Apply(ctx context.Context, state papyrus.State) error {
 		}
 		return s.auth.While(ctx, state.User.ID, func() error { return s.activate(ctx, state.User.ID) })
 	case papyrus.StatusSignedOut:
-		return s.auth.While(ctx, "", func() error { return s.deactivate(ctx) })
+		return s.auth.While(ctx, "", func() error { return errors.Join(s.clearAccount(ctx), s.close()) })
 	case papyrus.StatusOfflineMode:
-		return s.auth.While(ctx, "", func() error { return errors.Join(s.deactivate(ctx), s.open(ctx, Guest)) })
+		return s.auth.While(ctx, "", func() error { return errors.Join(s.clearAccount(ctx), s.open(ctx, Guest)) })
 	default:
 		return nil
 	}
@@ -89,14 +89,10 @@ func (s *Service) Apply(ctx context.Context, state papyrus.State) error {
 
 // activate opens the account's database for a user.
 func (s *Service) activate(ctx context.Context, userID string) error {
-	if s.db != nil && s.kind == Account && s.userID == userID {
-		return nil
-	}
 	if err := s.open(ctx, Account); err != nil {
 		return err
 	}
-	err := s.claim(ctx, userID)
-	if err != nil {
+	if err := s.claim(ctx, userID); err != nil {
 		return errors.Join(err, s.close())
 	}
 	s.userID = userID
@@ -122,22 +118,24 @@ func (s *Service) claim(ctx context.Context, userID string) error {
 	})
 }
 
-// deactivate closes what is open, and clears the account's database if it may hold anything.
-func (s *Service) deactivate(ctx context.Context) error {
-	if _, err := os.Stat(s.Path(Account)); errors.Is(err, fs.ErrNotExist) {
-		return s.close()
-	}
-	if s.db == nil || s.kind != Account {
-		if err := s.open(ctx, Account); err != nil {
+// clearAccount clears the account's database if it may hold anything.
+func (s *Service) clearAccount(ctx context.Context) (err error) {
+	db := s.db
+	if s.kind != Account {
+		if _, err := os.Stat(s.Path(Account)); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if db, err = powersync.Open(ctx, s.Path(Account), schemaOf(Account), s.options...); err != nil {
 			return err
 		}
+		defer func() { err = errors.Join(err, db.Close()) }()
 	}
-	s.db.Disconnect()
-	dirty, err := isDirty(ctx, s.db)
-	if err == nil && dirty {
-		err = s.db.Clear(ctx)
+	db.Disconnect()
+	dirty, err := isDirty(ctx, db)
+	if err != nil || !dirty {
+		return err
 	}
-	return errors.Join(err, s.close())
+	return db.Clear(ctx)
 }
 
 // isDirty reports whether a database has an owner, rows or a queue.
@@ -152,19 +150,18 @@ func isDirty(ctx context.Context, db *powersync.DB) (dirty bool, err error) {
 	return dirty, err
 }
 
-// open opens the database of a kind in place of the one that is open.
+// open opens the database of a kind in place of the one that is open, unless that is it. One that another process has cleared is opened
+// again: it is written no more.
 func (s *Service) open(ctx context.Context, kind Kind) error {
 	if s.db != nil && s.kind == kind {
-		return nil
+		if _, _, err := s.db.NextTransaction(ctx); !errors.Is(err, powersync.ErrCleared) {
+			return err
+		}
 	}
 	if err := s.close(); err != nil {
 		return err
 	}
-	schema := Schema()
-	if kind == Guest {
-		schema = guestSchema()
-	}
-	db, err := powersync.Open(ctx, s.Path(kind), schema, s.options...)
+	db, err := powersync.Open(ctx, s.Path(kind), schemaOf(kind), s.options...)
 	if err != nil {
 		return err
 	}
@@ -288,16 +285,16 @@ func (s *Service) DeleteGuest(ctx context.Context) error {
 	if _, err := os.Stat(s.Path(Guest)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	db, err := powersync.Open(ctx, s.Path(Guest), guestSchema(), s.options...)
+	db, err := powersync.Open(ctx, s.Path(Guest), schemaOf(Guest), s.options...)
 	if err != nil {
 		return err
 	}
 	return errors.Join(db.Clear(ctx), db.Close())
 }
 
-// guestSchema is that of a database which never leaves the device: nothing in it is queued.
-func guestSchema() powersync.Schema {
+// schemaOf is that of a kind's database. Nothing in a guest's is queued: it never leaves the device.
+func schemaOf(kind Kind) powersync.Schema {
 	s := Schema()
-	s[0].LocalOnly = true
+	s[0].LocalOnly = kind == Guest
 	return s
 }

@@ -212,6 +212,56 @@ func TestAStoreIsOfItsUserAlone(t *testing.T) {
 	d.expect(t, 1, "Of Bob")
 }
 
+// TestALibraryOutlivesWhatOthersCleared shows that a process goes on after another one has signed the same user out and in again, or has
+// deleted the guest's books.
+func TestALibraryOutlivesWhatOthersCleared(t *testing.T) {
+	d := newDevice(t, t.TempDir())
+	other := newDevice(t, d.dir)
+	d.enter(t, ada, signedIn(ada))
+	d.add(t, "Lost at the sign-out")
+	other.enter(t, papyrus.User{}, nobody)
+	other.enter(t, ada, signedIn(ada))
+	d.enter(t, ada, signedIn(ada))
+	d.add(t, "One")
+	other.expect(t, 1, "One")
+
+	d.enter(t, papyrus.User{}, offline)
+	d.add(t, "Deleted by the guest")
+	if err := other.service.DeleteGuest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.enter(t, papyrus.User{}, offline)
+	d.add(t, "Two")
+	d.expect(t, 0, "Two")
+}
+
+// TestTheSameStateAgainChangesNothing shows that a store stays good, and its watchers are not sent away.
+func TestTheSameStateAgainChangesNothing(t *testing.T) {
+	d := newDevice(t, t.TempDir())
+	for _, step := range []struct {
+		user  papyrus.User
+		state papyrus.State
+	}{{ada, signedIn(ada)}, {papyrus.User{}, offline}} {
+		d.enter(t, step.user, step.state)
+		store := d.store(t)
+		changes := store.Changes(t.Context())
+		<-changes
+		d.enter(t, step.user, step.state)
+		if _, err := store.Add(t.Context(), library.Book{Title: "One"}); err != nil {
+			t.Errorf("%s: %v", step.state.Status, err)
+		}
+		seen := false
+		for snapshot := range changes {
+			if seen = len(snapshot.Books) == 1; seen {
+				break
+			}
+		}
+		if !seen {
+			t.Errorf("%s: the watcher was sent away", step.state.Status)
+		}
+	}
+}
+
 // TestServersAreApart shows that a command which is meant for another server, where nobody is signed in, clears nothing.
 func TestServersAreApart(t *testing.T) {
 	d := newDevice(t, t.TempDir())
