@@ -149,63 +149,6 @@ func (s *DataStore) Add(ctx context.Context, books ...Book) ([]Book, error) {
 	return added, err
 }
 
-// Import adds, in one transaction, those books whose origin no book that is there has, on whichever device it was imported, and returns
-// how many they are. A book that was removed is imported again, under another id: that of a removed book stays removed for ever.
-func (s *DataStore) Import(ctx context.Context, books []Book) (added int, err error) {
-	err = s.write(ctx, func(tx *sql.Tx) error {
-		there, err := imported(ctx, tx)
-		if err != nil {
-			return err
-		}
-		statement, err := tx.PrepareContext(ctx, insertBook)
-		if err != nil {
-			return err
-		}
-		added = 0
-		for _, b := range books {
-			if there[b.Origin()] {
-				continue
-			}
-			if err := s.insert(ctx, statement, &b); err != nil {
-				return err
-			}
-			there[b.Origin()] = true
-			added++
-		}
-		return nil
-	})
-	return added, err
-}
-
-// Imported returns the origins of all books that were imported and are there.
-func (s *DataStore) Imported(ctx context.Context) (map[string]bool, error) {
-	var there map[string]bool
-	err := s.read(ctx, func(tx *sql.Tx) (err error) {
-		there, err = imported(ctx, tx)
-		return err
-	})
-	return there, err
-}
-
-func imported(ctx context.Context, tx *sql.Tx) (map[string]bool, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT custom_metadata ->> '$.`+originKey+`' FROM books WHERE json_valid(custom_metadata)`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	there := map[string]bool{}
-	for rows.Next() {
-		var origin sql.NullString
-		if err := rows.Scan(&origin); err != nil {
-			return nil, err
-		}
-		if origin.String != "" {
-			there[origin.String] = true
-		}
-	}
-	return there, rows.Err()
-}
-
 // insertBook has a value for every column, so that it is one statement for all books: compiling it takes longer than running it.
 var insertBook = func() string {
 	names := []string{"id"}

@@ -173,25 +173,42 @@ func TestFindByTheBeginningOfAnID(t *testing.T) {
 	}
 }
 
-// TestImportSkipsWhatIsThere shows that an import may be repeated, also where another device made it, and brings back what was removed.
+// imported returns books of these origins.
+func imported(origins ...string) (books []Book) {
+	for _, o := range origins {
+		b := Book{Title: "Of " + o}
+		b.SetOrigin(o)
+		books = append(books, b)
+	}
+	return books
+}
+
+func newImporter(t *testing.T, s *DataStore) *Importer {
+	t.Helper()
+	i, err := s.Importer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// expectAdded fails unless so many of the books are added.
+func expectAdded(t *testing.T, i *Importer, want int, books ...Book) {
+	t.Helper()
+	if got, err := i.Add(t.Context(), books); err != nil || got != want {
+		t.Errorf("Add = %d, %v, want %d", got, err, want)
+	}
+}
+
+// TestImportSkipsWhatIsThere shows that an import may be repeated, and brings back what was removed.
 func TestImportSkipsWhatIsThere(t *testing.T) {
 	s := newStore(t)
-	from := func(origins ...string) (books []Book) {
-		for _, o := range origins {
-			b := Book{Title: "Of " + o}
-			b.SetOrigin(o)
-			books = append(books, b)
-		}
-		return books
-	}
-	for _, step := range []struct {
-		books []Book
-		want  int
-	}{{from("a", "b", "a"), 2}, {from("a", "b", "c"), 1}, {from("a"), 0}} {
-		if got, err := s.Import(t.Context(), step.books); err != nil || got != step.want {
-			t.Errorf("Import = %d, %v, want %d", got, err, step.want)
-		}
-	}
+	i := newImporter(t, s)
+	expectAdded(t, i, 2, imported("a", "b", "a")...)
+	expectAdded(t, newImporter(t, s), 1, imported("a", "b", "c")...)
+	expectAdded(t, i, 0, imported("a", "c")...)
+	expectAdded(t, i, 2, Book{Title: "Of nothing"}, Book{Title: "Of nothing"})
+
 	snapshot, err := s.Snapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -200,13 +217,41 @@ func TestImportSkipsWhatIsThere(t *testing.T) {
 	if err := s.Remove(t.Context(), removed.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Import(t.Context(), from(removed.Origin())); err != nil || got != 1 {
-		t.Errorf("importing what was removed = %d, %v", got, err)
-	}
+	expectAdded(t, i, 1, imported(removed.Origin())...)
 	snapshot, err = s.Snapshot(t.Context())
-	if err != nil || len(snapshot.Books) != 3 || snapshot.Books[0].Title != removed.Title || snapshot.Books[0].ID == removed.ID {
+	if err != nil || len(snapshot.Books) != 5 || snapshot.Books[0].Title != removed.Title || snapshot.Books[0].ID == removed.ID {
 		t.Errorf("there is %+v, %v", snapshot.Books, err)
 	}
+}
+
+// TestImportersOfTwoProcesses shows that what one has added, and what it could not, is known to the other, and to itself.
+func TestImportersOfTwoProcesses(t *testing.T) {
+	s := newStore(t)
+	db, err := powersync.Open(t.Context(), pathOf(t, s.db), Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	one, other := newImporter(t, s), newImporter(t, &DataStore{db: db, now: time.Now})
+	expectAdded(t, one, 1, imported("a")...)
+	if n, err := one.Add(t.Context(), append(imported("b"), Book{})); err == nil || n != 0 {
+		t.Errorf("adding a book without a title: %d, %v", n, err)
+	}
+	expectAdded(t, other, 1, imported("a", "b")...)
+	expectAdded(t, one, 1, imported("a", "b", "c")...)
+}
+
+// TestImportReadsOriginsOnce shows that the work of an import does not grow with what it has added.
+func TestImportReadsOriginsOnce(t *testing.T) {
+	s := newStore(t)
+	i := newImporter(t, s)
+	expectAdded(t, i, 1, imported("a")...)
+	i.origins["b"] = true // is forgotten as they are read
+	expectAdded(t, i, 0, imported("b")...)
+	if _, err := s.Add(t.Context(), Book{Title: "By somebody else"}); err != nil {
+		t.Fatal(err)
+	}
+	expectAdded(t, i, 1, imported("b")...)
 }
 
 // TestChangesOfAnotherProcess shows that a snapshot comes for what somebody else does to the file, and none is of a half.

@@ -219,6 +219,17 @@ func TestChanges(t *testing.T) {
 	<-books
 	run(t, other, `INSERT INTO notes (id) VALUES ('n')`)
 	<-notes
+	for table, want := range map[string]int64{"books": 3, "notes": 1, "none": 0} {
+		if err := db.Read(ctx, func(tx *sql.Tx) error {
+			got, err := powersync.ChangeCount(ctx, tx, table)
+			if got != want {
+				t.Errorf("%s was changed %d times, want %d", table, got, want)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cancel()
 	for range books { // at most one more
 	}

@@ -23,6 +23,12 @@ func (db *DB) Changes(ctx context.Context, tables ...string) <-chan struct{} {
 	})
 }
 
+// ChangeCount returns how often a table was changed, by anybody, as tx sees it. Who remembers its rows may go on to while it is the same.
+func ChangeCount(ctx context.Context, tx *sql.Tx, table string) (n int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT coalesce(max(n), 0) FROM ps_changes WHERE type = ?`, table).Scan(&n)
+	return n, err
+}
+
 // watch tells subscribers which tables have changed. It asks a connection of its own, to which every commit is another's.
 type watch struct {
 	conn  *sql.Conn

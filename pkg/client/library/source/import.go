@@ -2,12 +2,17 @@ package source
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 
 	"github.com/provisioner/provisioner/pkg/client/library"
 )
 
-// transaction is how many books are added at once: that many are one upload.
-const transaction = 100
+// What is added at once, and is one upload: servers refuse one of more than 64 MiB as a whole (contract: papyrus, section 6).
+const (
+	maxBatch      = 100     // books
+	maxBatchBytes = 8 << 20 // of their JSON, beyond which no book is added to them
+)
 
 // Fate is what became of a [Find].
 type Fate int
@@ -26,55 +31,74 @@ type Tally struct{ Added, There, Failed int }
 // passed over, so an import that ended, also by the end of ctx, goes on when it is begun again. The error is of the library or ctx: bad
 // files are in the tally.
 func (s *Source) Import(ctx context.Context, store *library.DataStore, each func(Find, Fate)) (Tally, error) {
-	var tally Tally
-	there, err := store.Imported(ctx)
+	importer, err := store.Importer(ctx)
 	if err != nil {
-		return tally, err
+		return Tally{}, err
 	}
-	var batch []library.Book
-	flush := func() error {
-		// What was found is kept, also once ctx has ended.
-		added, err := store.Import(context.WithoutCancel(ctx), batch)
-		tally.Added += added
-		if err == nil {
-			tally.There += len(batch) - added
-		}
-		batch = batch[:0]
-		return err
-	}
+	b := batch{importer: importer}
 	for f := range s.Books(ctx) {
-		fate := fateOf(f, there)
+		fate := b.fateOf(f)
 		each(f, fate)
 		switch fate {
 		case Failed:
-			tally.Failed++
+			b.tally.Failed++
 		case There:
-			tally.There++
+			b.tally.There++
 		case Added:
-			there[f.Digest] = true
-			f.Book.SetOrigin(f.Digest)
-			batch = append(batch, f.Book)
-		}
-		if len(batch) == transaction {
-			if err := flush(); err != nil {
-				return tally, err
+			if err := b.add(ctx, f); err != nil {
+				return b.tally, err
 			}
 		}
 	}
-	if len(batch) > 0 {
-		if err := flush(); err != nil {
-			return tally, err
-		}
+	if err := b.flush(ctx); err != nil {
+		return b.tally, err
 	}
-	return tally, ctx.Err()
+	return b.tally, ctx.Err()
 }
 
-func fateOf(f Find, there map[string]bool) Fate {
+// batch is the books of the next transaction.
+type batch struct {
+	importer *library.Importer
+	tally    Tally
+	books    []library.Book
+	bytes    int
+}
+
+func (b *batch) fateOf(f Find) Fate {
+	isNext := func(next library.Book) bool { return next.Origin() == f.Digest }
 	switch {
-	case f.Digest != "" && there[f.Digest]:
+	case f.Digest != "" && (b.importer.Has(f.Digest) || slices.ContainsFunc(b.books, isNext)):
 		return There
 	case f.Err != nil:
 		return Failed
 	}
 	return Added
+}
+
+func (b *batch) add(ctx context.Context, f Find) error {
+	f.Book.SetOrigin(f.Digest)
+	text, err := json.Marshal(f.Book)
+	if err != nil {
+		return err
+	}
+	b.books, b.bytes = append(b.books, f.Book), b.bytes+len(text)
+	if len(b.books) < maxBatch && b.bytes < maxBatchBytes {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+// flush adds the books to the library. What was found is kept, also once ctx has ended.
+func (b *batch) flush(ctx context.Context) error {
+	if len(b.books) == 0 {
+		return nil
+	}
+	added, err := b.importer.Add(context.WithoutCancel(ctx), b.books)
+	if err != nil {
+		return err
+	}
+	b.tally.Added += added
+	b.tally.There += len(b.books) - added
+	b.books, b.bytes = nil, 0
+	return nil
 }

@@ -78,3 +78,25 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 		t.Errorf("there are %d books, %v", len(snapshot.Books), err)
 	}
 }
+
+// TestLargeBooksAreOfSeveralTransactions shows that books which are good one by one are no upload that servers refuse.
+func TestLargeBooksAreOfSeveralTransactions(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("title,description\n")
+	for i := range 10 {
+		fmt.Fprintf(&table, "Book %d,%s\n", i, strings.Repeat("x", 1<<20))
+	}
+	store := newGuest(t)
+	kept := 0
+	tally, err := importTable(t, store, table.String(), func(source.Find) bool {
+		snapshot, err := store.Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = len(snapshot.Books)
+		return false
+	})
+	if want := (source.Tally{Added: 10}); err != nil || tally != want || kept != 8 {
+		t.Errorf("%+v, %v, and %d were kept as the last one came; want %+v and 8", tally, err, kept, want)
+	}
+}
