@@ -151,13 +151,16 @@ func timeColumn(name string, field func(*Book) *time.Time) column {
 		},
 		func(b *Book, value any) {
 			t, err := time.Parse(time.RFC3339, asText(value))
-			if err != nil {
+			if t = t.UTC(); err != nil || !isYear(t) {
 				t = time.Time{}
 			}
 			*field(b) = t
 		},
 	}
 }
+
+// isYear reports whether the year of a time is one that RFC 3339 and servers can write, in UTC.
+func isYear(t time.Time) bool { return t.UTC().Year() >= 1 && t.UTC().Year() <= 9999 }
 
 // jsonColumn keeps a field as JSON text.
 func jsonColumn[T any](name string, field func(*Book) *T, isNone func(T) bool) column {

@@ -53,8 +53,16 @@ func (s *DataStore) Snapshot(ctx context.Context) (Snapshot, error) {
 	return snapshot, err
 }
 
+// Count returns how many books there are.
+func (s *DataStore) Count(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM books`).Scan(&n)
+	})
+	return n, err
+}
+
 // Changes returns a channel that is sent the library at once, and after each change of it by anybody; who receives late gets the latest.
-// It is closed when ctx ends, and when the library is no longer this user's.
+// It is closed when ctx ends, and when the library is no longer this user's or cannot be read: Snapshot says why.
 func (s *DataStore) Changes(ctx context.Context) <-chan Snapshot {
 	snapshots := make(chan Snapshot)
 	ctx, cancel := context.WithCancel(ctx)
@@ -64,11 +72,8 @@ func (s *DataStore) Changes(ctx context.Context) <-chan Snapshot {
 		defer cancel()
 		for range changes {
 			snapshot, err := s.Snapshot(ctx)
-			if errors.Is(err, ErrNotYours) {
-				return
-			}
 			if err != nil {
-				continue // the next change, or the end of ctx, brings it
+				return
 			}
 			select {
 			case snapshots <- snapshot:
@@ -305,6 +310,8 @@ func (b *Book) check() error {
 		return fmt.Errorf("the id %q is no UUID", b.ID)
 	case math.IsNaN(b.CurrentPosition) || math.IsInf(b.CurrentPosition, 0):
 		return errors.New("a position is a number")
+	case !b.AddedAt.IsZero() && !isYear(b.AddedAt):
+		return errors.New("a time has a year of 1 to 9999")
 	}
 	return checkJSON(b.CustomMetadata)
 }

@@ -307,3 +307,58 @@ func pathOf(t *testing.T, db *powersync.DB) string {
 	}
 	return path
 }
+
+// TestChangesEndWhereTheLibraryCannotBeRead shows that nobody waits for ever, and that a reader is told why.
+func TestChangesEndWhereTheLibraryCannotBeRead(t *testing.T) {
+	s := newStore(t)
+	if _, err := s.Add(t.Context(), Book{Title: "One"}); err != nil {
+		t.Fatal(err)
+	}
+	changes := s.Changes(t.Context())
+	<-changes
+	err := s.db.Write(t.Context(), func(tx *sql.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM books`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`DROP VIEW books`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range changes { // ends
+	}
+	if _, err := s.Snapshot(t.Context()); err == nil {
+		t.Error("it can be read")
+	}
+}
+
+func TestTimesOfOtherDevices(t *testing.T) {
+	s := newStore(t)
+	id := "aaaaaaaa-0000-4000-8000-000000000001"
+	if _, err := s.Add(t.Context(), Book{ID: id, Title: "One"}); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]time.Time{
+		"2026-01-02T03:04:05+24:00": time.Date(2026, 1, 1, 3, 4, 5, 0, time.UTC),
+		"9999-12-31T23:59:59-01:00": {}, "0000-01-01T00:00:00+01:00": {}, "soon": {},
+	} {
+		err := s.db.Write(t.Context(), func(tx *sql.Tx) error {
+			_, err := tx.Exec(`UPDATE books SET added_at = ?`, text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := s.Find(t.Context(), id)
+		if err != nil || !b.AddedAt.Equal(want) {
+			t.Errorf("%s is read as %v, %v", text, b.AddedAt, err)
+		}
+		if _, err := json.Marshal(b); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := s.Add(t.Context(), Book{Title: "One", AddedAt: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil {
+		t.Error("a time that no server keeps was taken")
+	}
+}
