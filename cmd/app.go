@@ -32,6 +32,7 @@ type app struct {
 	repository *papyrus.AuthRepository
 	auth       *papyrus.AuthProvider
 	library    *library.Service
+	messages   *messages // of what the server did not take
 }
 
 // userCommand makes c a command of the client's user.
@@ -112,8 +113,9 @@ func openApp(c *cobra.Command) (*app, error) {
 	if err != nil {
 		return nil, err
 	}
-	books := library.Open(home, repository, library.WithUploadHook(func(u library.Upload) { tellUpload(c.ErrOrStderr(), u) }))
-	return &app{home, repository, papyrus.NewAuthProvider(repository, home), books}, nil
+	told := &messages{to: c.ErrOrStderr()}
+	books := library.Open(home, repository, library.WithUploadHook(func(u library.Upload) { tellUpload(told, u) }))
+	return &app{home, repository, papyrus.NewAuthProvider(repository, home), books, told}, nil
 }
 
 // homeOf returns the client's directory, which it makes for its owner alone.

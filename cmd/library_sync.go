@@ -70,7 +70,10 @@ func (a *app) sync(ctx context.Context, screen *os.File) error {
 	shows := make(chan struct{})
 	go func() {
 		defer close(shows)
-		a.show(limited, screen)
+		if screen != nil {
+			defer a.messages.hold()()
+			a.show(limited, screen)
+		}
 	}()
 	err := unsynced(limited, a.library.AwaitSynced(limited), a.library.Status())
 	end(nil)
@@ -96,11 +99,8 @@ func unsynced(ctx context.Context, err error, s powersync.Status) error {
 	return err
 }
 
-// show shows on a terminal, if there is one, how it goes, until ctx ends.
+// show shows on a terminal how it goes, until ctx ends.
 func (a *app) show(ctx context.Context, screen *os.File) {
-	if screen == nil {
-		return
-	}
 	for range a.library.StatusChanges(ctx) {
 		_, _ = fmt.Fprintf(screen, "\r\x1b[K%s", a.progress(ctx, a.library.Status()))
 	}
@@ -164,11 +164,11 @@ func (a *app) sayBooks(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := store.Snapshot(ctx)
+	books, err := store.Count(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, "synced: "+countBooks(len(snapshot.Books)))
+	_, err = fmt.Fprintln(w, "synced: "+countBooks(books))
 	return err
 }
 
@@ -227,11 +227,10 @@ func (a *app) libraryRecord(ctx context.Context) (libraryRecord, error) {
 	if err != nil {
 		return r, err
 	}
-	snapshot, err := store.Snapshot(ctx)
-	if err != nil {
+	if r.Books, err = store.Count(ctx); err != nil {
 		return r, err
 	}
-	r.Books, r.File, r.LastSyncedAt = len(snapshot.Books), a.library.Path(r.Library), timeOrNil(a.library.Status().LastSyncedAt.UTC())
+	r.File, r.LastSyncedAt = a.library.Path(r.Library), timeOrNil(a.library.Status().LastSyncedAt.UTC())
 	r.Queued, err = a.library.Queued(ctx)
 	return r, err
 }

@@ -84,6 +84,9 @@ func (w *watching) end(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	if _, err := w.store.Snapshot(context.WithoutCancel(ctx)); err != nil && !errors.Is(err, library.ErrNotYours) {
+		return err
+	}
 	return errGone
 }
 

@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,14 +29,18 @@ type person struct {
 
 func newPerson(t *testing.T) *person {
 	t.Helper()
-	server := program.Start(t, "papyrus", nil)
+	return newPersonOf(t, program.Start(t, "papyrus", nil).URL("papyrus"))
+}
+
+func newPersonOf(t *testing.T, server string) *person {
+	t.Helper()
 	path, err := program.Path()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	return &person{t, dir, program.Settings{
-		"PAPYRUS_API_BASE_URL": server.URL("papyrus"), "PROVISIONER_KEYRING": "off",
+		"PAPYRUS_API_BASE_URL": server, "PROVISIONER_KEYRING": "off",
 		"PATH": filepath.Dir(path) + ":" + os.Getenv("PATH"), "HOME": dir,
 	}}
 }
@@ -66,6 +73,7 @@ func TestWatchAsRecorded(t *testing.T) {
 	p.run("phone", "", "library", "sync")
 
 	x := Open(t, p.dir, p.at("laptop").Environ(), 80, 8)
+	x.keepModes()
 	x.Run("provisioner library watch")
 	x.awaitRecorded("watch")
 
@@ -74,16 +82,21 @@ func TestWatchAsRecorded(t *testing.T) {
 	p.run("phone", "", "library", "sync")
 	x.awaitRecorded("watch, changed")
 
-	p.run("laptop", "", "library", "add", "\x1b[31mA title of \u009b2J 長い長い長い長い長い長い長い長い")
+	const tooDeep = 200 // for what servers keep
+	p.run("laptop", "", "library", "add", "\x1b[31mA title of \u009b2J 長い長い長い長い長い長い長い長い",
+		"--metadata", `{"a":`+strings.Repeat("[", tooDeep)+strings.Repeat("]", tooDeep)+"}")
 	x.Resize(40, 6)
 	x.Await("a table that fits a small window", func(screen string) bool {
 		lines := strings.Split(screen, "\n")
 		return len(lines) == 6 && strings.HasPrefix(lines[3], p.shortID("A title")) && strings.HasSuffix(lines[3], "…") &&
-			lines[5] == "3 more, which do not fit · q quits"
+			lines[5] == "1 to 1 of 4 · ↑ ↓ scroll · q quits"
 	})
+	p.run("laptop", "", "library", "sync") // until the watch has uploaded it
+	x.Resize(160, 12)
 	x.Press("q")
-	x.Await("what was there before", func(screen string) bool { return screen == "$ provisioner library watch\n$" })
-	x.Resize(80, 12)
+	x.Await("what was there before, and what the server did not take", func(screen string) bool {
+		return regexp.MustCompile(`^\s*\$ provisioner library watch\nthe server left out a field: book [0-9a-f-]{36}: custom_metadata .*\n\$$`).MatchString(screen)
+	})
 	x.Run("clear; provisioner library sync")
 	x.Await("what is left of the progress", func(screen string) bool { return screen == "synced: 4 books\n$" })
 	x.Run("clear; provisioner library remove " + emma)
@@ -96,6 +109,114 @@ func TestWatchAsRecorded(t *testing.T) {
 	x.Await("the table again", func(screen string) bool { return strings.Contains(screen, "4 books · in sync") })
 	p.run("laptop", "", "logout", "--force")
 	x.Await("the end of the watch", func(screen string) bool { return strings.Contains(screen, "not signed in") })
+	x.expectRestored()
+}
+
+// TestWatchScrolls moves through more books than fit, and leaves the terminal as it was in every way out.
+func TestWatchScrolls(t *testing.T) {
+	p := newPersonOf(t, "http://127.0.0.1:9") // nothing is asked
+	p.run("laptop", "", "offline", "on")
+	table := "title\n"
+	for i := range 50 {
+		table += fmt.Sprintf("Book %02d\n", i)
+	}
+	if err := os.WriteFile(filepath.Join(p.dir, "books.csv"), []byte(table), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.run("laptop", "", "library", "import", "books.csv")
+
+	x := Open(t, p.dir, p.at("laptop").Environ(), 80, 15)
+	x.keepModes()
+	watch := func() {
+		x.Run("clear; sh -c 'echo $$ > pid; exec provisioner library watch'")
+		x.awaitBooks(0, 9)
+	}
+	watch()
+	for _, step := range []struct {
+		key         string
+		first, last int
+	}{
+		{"Down", 1, 10},
+		{"j", 2, 11},
+		{"NPage", 12, 21},
+		{"Space", 22, 31},
+		{"k", 21, 30},
+		{"Up", 20, 29},
+		{"PPage", 10, 19},
+		{"b", 0, 9},
+		{"End", 40, 49},
+		{"Home", 0, 9},
+		{"G", 40, 49},
+	} {
+		x.Press(step.key)
+		x.awaitBooks(step.first, step.last)
+	}
+	x.Resize(80, 25)
+	x.awaitBooks(30, 49)
+	x.Resize(80, 15)
+	x.awaitBooks(30, 39)
+	p.run("laptop", "", "library", "add", "A book before the others")
+	x.Await("another book, and the same on the screen", func(screen string) bool {
+		return strings.Contains(screen, "51 books") && strings.Contains(screen, "Book 30") && strings.Contains(screen, "32 to 41 of 51")
+	})
+	p.run("laptop", "", "library", "remove", p.shortID("A book before"), "--yes")
+	for _, leave := range []func(){func() { x.Press("q") }, func() { x.Press("C-c") }, func() { terminate(t, filepath.Join(p.dir, "pid")) }} {
+		leave()
+		x.awaitPrompt()
+		x.expectRestored()
+		watch()
+	}
+}
+
+// awaitBooks waits until the window shows the books of these numbers, and no others.
+func (x *Terminal) awaitBooks(first, last int) {
+	x.t.Helper()
+	var want []string
+	for i := first; i <= last; i++ {
+		want = append(want, fmt.Sprintf("Book %02d", i))
+	}
+	x.Await(fmt.Sprint("books ", first, " to ", last), func(screen string) bool {
+		return slices.Equal(regexp.MustCompile(`Book \d\d`).FindAllString(screen, -1), want)
+	})
+}
+
+// keepModes has the shell write the terminal's modes to a file.
+func (x *Terminal) keepModes() {
+	x.t.Helper()
+	x.Run("stty -g > modes; clear")
+	x.awaitPrompt()
+}
+
+// awaitPrompt waits until the window shows a prompt alone.
+func (x *Terminal) awaitPrompt() {
+	x.t.Helper()
+	x.Await("a prompt", func(screen string) bool { return screen == "$" })
+}
+
+// expectRestored fails unless the terminal is as keepModes found it, on the screen that it was on.
+func (x *Terminal) expectRestored() {
+	x.t.Helper()
+	x.Run("clear; stty -g | cmp - modes && echo restored")
+	x.Await("a terminal as it was", func(screen string) bool { return screen == "restored\n$" })
+	if flags := strings.TrimSpace(x.must("display-message", "-p", "#{cursor_flag}#{alternate_on}")); flags != "10" {
+		x.t.Errorf("cursor and second screen are %s, want 10", flags)
+	}
+}
+
+// terminate sends SIGTERM to the process whose id is in a file.
+func terminate(t *testing.T, file string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err == nil {
+		err = syscall.Kill(pid, syscall.SIGTERM)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // add adds a book on the phone, and returns its id.
