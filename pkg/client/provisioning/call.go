@@ -141,7 +141,9 @@ func isTransient(got answer, err error) bool {
 
 func (a answer) ok() bool       { return a.status == http.StatusOK && a.data["ok"] == true }
 func (a answer) signedIn() bool { return a.status == http.StatusOK && a.data["jwt"] != nil }
-func (a answer) created() bool  { return a.status == http.StatusCreated || a.signedIn() }
+func (a answer) created() bool {
+	return a.status == http.StatusCreated && a.data["userId"] != nil || a.signedIn()
+}
 
 // result is the end of a call whose last try got an answer or an error.
 func (c call) result(got answer, err error) Result {

@@ -88,6 +88,18 @@ func TestOtherAnswersAreFinal(t *testing.T) {
 	}
 }
 
+// TestAnswersOfSomethingElseMakeNoAccount has the sign-in page of a network answer, with whatever status.
+func TestAnswersOfSomethingElseMakeNoAccount(t *testing.T) {
+	for _, code := range []int{200, 201, 202, 204} {
+		r := newRig("https://sender.test", status(code, "<html>Welcome to our hotel</html>"), status(code, "{}"))
+		for _, got := range []provisioning.Result{r.SignUp(t.Context(), "a@b.test", "pw"), r.SignIn(t.Context(), "a@b.test", "pw")} {
+			if failed := mustFail(t, got); failed.Message != provisioning.MessageUnexpected {
+				t.Errorf("%d ends in %+v", code, failed)
+			}
+		}
+	}
+}
+
 func TestRefusalsAreNotTracked(t *testing.T) {
 	r := newRig("https://sender.test", status(400, `{"error":"bad"}`))
 	if got := mustFail(t, r.send(t)); got.Err != nil || len(r.failures) != 0 {
