@@ -71,7 +71,7 @@ func (s *DeviceStore) Lock(ctx context.Context) (unlock func(), err error) {
 	defer cancel()
 	lock := flock.New(s.path + ".lock")
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
-		return nil, fmt.Errorf("wait for other processes at %s: %w", lock.Path(), err)
+		return nil, errors.Join(fmt.Errorf("wait for other processes: lock %s: %w", lock.Path(), err), lock.Close())
 	}
 	return func() { _ = lock.Unlock() }, nil
 }
@@ -142,15 +142,15 @@ func (s *DeviceStore) saveInKeyring(ctx context.Context, old *kept, next kept, t
 // Clear forgets the account. A keyring that holds its token and does not answer is an error, and nothing is forgotten.
 func (s *DeviceStore) Clear(ctx context.Context) error {
 	file, err := s.read()
-	if err != nil || file == nil {
+	if err != nil {
 		return err
 	}
-	if file.Keyring != "" {
+	if file != nil && file.Keyring != "" {
 		if err := s.keyring.delete(ctx, file.Keyring); err != nil {
 			return s.explain(err)
 		}
 	}
-	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := errors.Join(remove(s.next()), remove(s.path)); err != nil {
 		return err
 	}
 	return syncDir(s.dir)
@@ -197,30 +197,38 @@ func (s *DeviceStore) read() (*kept, error) {
 	return &file, nil
 }
 
-// write replaces the file, or leaves it as it is.
+// write puts a file for its owner alone in place of the one there is, whole and on the disk when it returns, or leaves that as it is.
 func (s *DeviceStore) write(file kept) error {
 	text, err := json.Marshal(file)
 	if err != nil {
 		return err
 	}
-	return replaceFile(s.path, text)
-}
-
-// replaceFile puts a file for its owner alone in place of path, whole and on the disk when it returns.
-func replaceFile(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new") // mode 0600
+	if err := remove(s.next()); err != nil {
+		return err
+	}
+	next, err := os.OpenFile(s.next(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(temp.Name()) }() // is gone if all went well
-	_, err = temp.Write(content)
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+	_, err = next.Write(text)
+	if err := errors.Join(err, next.Sync(), next.Close()); err != nil {
+		return errors.Join(err, remove(s.next()))
+	}
+	if err := os.Rename(s.next(), s.path); err != nil {
+		return errors.Join(err, remove(s.next()))
+	}
+	return syncDir(s.dir)
+}
+
+// next is the file that is written. It has one name, under which a process that is killed leaves a token to be written over.
+func (s *DeviceStore) next() string { return s.path + ".new" }
+
+// remove removes a file that need not be there.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Rename(temp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return nil
 }
 
 // syncDir has the names in a directory survive a loss of power, where the system can.

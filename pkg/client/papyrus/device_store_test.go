@@ -329,6 +329,24 @@ func TestReadersNeverSeeHalfAFile(t *testing.T) {
 	reader.Wait()
 }
 
+// TestNothingIsLeftOfAProcessThatWasKilled finds what one has written and not put in place.
+func TestNothingIsLeftOfAProcessThatWasKilled(t *testing.T) {
+	dir := t.TempDir()
+	s := newStore(t, dir, nil)
+	for name, do := range map[string]func() error{
+		"Save()":  func() error { return s.Save(t.Context(), account(ann, "another token")) },
+		"Clear()": func() error { return s.Clear(t.Context()) },
+	} {
+		save(t, s, account(ann, "the token"))
+		if err := os.WriteFile(file(t, dir)+".new", []byte("a token that a crash left"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := do(); err != nil || inFiles(t, dir, "crash") {
+			t.Errorf("%s = %v, and what was left is there: %v", name, err, inFiles(t, dir, "crash"))
+		}
+	}
+}
+
 // TestLockHoldsEverybody counts who is inside.
 func TestLockHoldsEverybody(t *testing.T) {
 	dir := t.TempDir()

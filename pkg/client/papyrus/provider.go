@@ -205,11 +205,12 @@ func (p *AuthProvider) chosen() (bool, error) {
 }
 
 func (p *AuthProvider) choose(on bool) error {
-	if on {
-		return replaceFile(p.choice, nil)
+	if !on {
+		return remove(p.choice)
 	}
-	if err := os.Remove(p.choice); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	file, err := os.OpenFile(p.choice, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
 		return err
 	}
-	return nil
+	return errors.Join(file.Close(), syncDir(filepath.Dir(p.choice)))
 }

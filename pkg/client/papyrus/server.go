@@ -63,19 +63,19 @@ func (s *server) do(ctx context.Context, c call) error {
 	if c.timeout == 0 {
 		c.timeout = callTimeout
 	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+	limited, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("no answer within %v", c.timeout))
 	defer cancel()
 	status, header, body, err := s.exchange(limited, c)
-	if ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
-	}
-	if err != nil {
+	case err != nil && limited.Err() != nil:
+		return s.unreachable(context.Cause(limited))
+	case err != nil:
 		return err
-	}
-	if status < 200 || status > 299 {
+	case status < 200 || status > 299:
 		return s.failure(status, header, body)
-	}
-	if c.out == nil && status != http.StatusNoContent || c.out != nil && json.Unmarshal(body, c.out) != nil {
+	case c.out == nil && status != http.StatusNoContent, c.out != nil && json.Unmarshal(body, c.out) != nil:
 		return fmt.Errorf("%w: what answers at %s is not papyrus", ErrUnreachable, s.base)
 	}
 	return nil
