@@ -58,8 +58,18 @@ func withDevice(c *cobra.Command, work func(ctx context.Context, a *app) error) 
 	return runApp(c, (*papyrus.AuthProvider).Restore, work)
 }
 
-// runApp runs a command's work with the client, once begin has found out who is signed in.
+// runApp runs a command's work with the client, once begin has found out who is signed in, and the library is that one's.
 func runApp(c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error) error {
+	return runBare(c, begin, func(ctx context.Context, a *app) error {
+		if err := a.apply(ctx); err != nil {
+			return err
+		}
+		return work(ctx, a)
+	})
+}
+
+// runBare is runApp without the library.
+func runBare(c *cobra.Command, begin func(*papyrus.AuthProvider, context.Context) error, work func(ctx context.Context, a *app) error) error {
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	c.SetContext(ctx)
@@ -79,9 +89,6 @@ func useApp(
 	}
 	defer func() { _ = a.library.Close() }()
 	if err := begin(a.auth, ctx); err != nil {
-		return err
-	}
-	if err := a.apply(ctx); err != nil {
 		return err
 	}
 	return work(ctx, a)

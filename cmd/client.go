@@ -28,7 +28,7 @@ read from standard input otherwise.`,
 	c.PersistentPreRunE = func(*cobra.Command, []string) error {
 		sender = cmp.Or(sender, provisioning.BaseURLFromEnvironment(os.Getenv))
 		if !strings.HasPrefix(sender, "https://") && !strings.HasPrefix(sender, "http://") {
-			return &usageError{fmt.Errorf("--sender %q is no http or https URL", sender)}
+			return &usageError{fmt.Errorf("%q is no http or https URL: give the sender's with --sender or SENDER_WORKER_URL", sender)}
 		}
 		return nil
 	}
