@@ -5,11 +5,13 @@ package powersync_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -26,7 +28,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/provisioner/provisioner/pkg/client/powersync"
@@ -56,32 +58,29 @@ const (
 	crashServerEvery = 100
 )
 
+var again = flag.Uint64("history", 0, "the seed of a history that is played all the time, instead of another each time")
+
 // TestHistories plays random histories of devices: each is a directory that several processes use, one after the other, of which all but
-// the last are killed between two statements, while streams break at any byte, uploads and answers are lost, tokens are refused, another
-// device writes, the server is killed and compacts. After each the device has what the server has, and nothing that it kept is lost.
+// the last are killed between two statements, while streams break at any byte, uploads and answers are lost, tokens are refused or end,
+// another device writes, the server is killed and compacts. After each the device has what the server has, and nothing that it kept is lost.
+// What a seed decides is the same each time, and when something happens is not.
 func TestHistories(t *testing.T) {
-	p := program.Start(t, "all", nil)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	p := &server{Process: program.Start(t, "all", nil)}
+	first := rand.Uint64()
 	var next, kills atomic.Int64
 	var playing sync.WaitGroup
-	var server sync.RWMutex // held for reading while it must not be killed: a history begins or ends
 	for range historyUsers {
 		playing.Go(func() {
 			var owner *account
 			for n := next.Add(1); n <= histories && !t.Failed(); n = next.Add(1) {
 				if owner == nil || n%historiesOfUser == 0 {
-					server.RLock()
-					owner = register(t, p.URL("papyrus"))
-					server.RUnlock()
+					p.keep(func() { owner = register(t, p.URL("papyrus")) })
 				}
-				h := &history{t: t, owner: owner, seed: seed + uint64(n), server: &server, kills: &kills}
+				h := &history{t: t, owner: owner, seed: cmp.Or(*again, first+uint64(n)), server: p, kills: &kills}
 				h.play()
 				switch {
 				case n%crashServerEvery == 0:
-					server.Lock()
-					p.Crash()
-					server.Unlock()
+					p.crash()
 				case n%compactEvery == 0:
 					p.Run("sync", "compact", "--void", "1")
 				}
@@ -92,12 +91,30 @@ func TestHistories(t *testing.T) {
 	t.Logf("%d processes were killed", kills.Load())
 }
 
+// server is killed now and then, but not while a history begins or ends.
+type server struct {
+	*program.Process
+	needed sync.RWMutex
+}
+
+func (s *server) keep(work func()) {
+	s.needed.RLock()
+	defer s.needed.RUnlock()
+	work()
+}
+
+func (s *server) crash() {
+	s.needed.Lock()
+	defer s.needed.Unlock()
+	s.Crash()
+}
+
 // history is one device, and what is known of what it did.
 type history struct {
 	t      *testing.T
 	owner  *account
 	seed   uint64
-	server *sync.RWMutex
+	server *server
 	kills  *atomic.Int64
 
 	titles  map[string][]string // by book: those that it may have, the last of which it surely was to get; none if it was deleted
@@ -120,18 +137,21 @@ func (h *history) play() {
 		p := show
 		p.Seed, p.KillAt = h.seed+run<<32, 1+random.Int64N(1<<random.IntN(10))
 		h.run(p)
-		h.elsewhere(random)
+		h.server.keep(func() { h.elsewhere(random) })
 	}
-	h.server.RLock()
-	defer h.server.RUnlock()
-	h.check(h.run(show))
+	h.server.keep(func() { h.check(h.run(show)) })
+}
+
+func (h *history) errorf(format string, args ...any) {
+	h.t.Helper()
+	h.t.Errorf("history %d (-history %[1]d plays it again): %s", h.seed, fmt.Sprintf(format, args...))
 }
 
 // run runs a process, and returns what it printed but for what it wrote.
 func (h *history) run(p performance) string {
 	in, err := json.Marshal(p)
 	if err != nil {
-		h.t.Error(err)
+		h.errorf("%v", err)
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), playVariable+"=1")
@@ -142,7 +162,7 @@ func (h *history) run(p performance) string {
 	if killed := ok && status.Signaled() && status.Signal() == syscall.SIGKILL; killed {
 		h.kills.Add(1)
 	} else if err != nil || p.KillAt > 0 {
-		h.t.Errorf("seed %d: not killed, %v\n%s", h.seed, err, errs.String())
+		h.errorf("not killed, %v\n%s", err, errs.String())
 	}
 	var rest strings.Builder
 	for line := range strings.Lines(out.String()) {
@@ -182,10 +202,8 @@ func (h *history) elsewhere(random *rand.Rand) {
 		op = `"PUT"`
 	}
 	body := fmt.Sprintf(`{"batch":[{"op_id":%d,"tx_id":1,"op":%s,"type":"books","id":%q,"data":{"author":"%d"}}]}`, random.Int32(), op, id, random.Int32())
-	h.server.RLock()
-	defer h.server.RUnlock()
 	if _, err := h.owner.post(h.t.Context(), "/v1/sync/powersync-upload", []byte(body)); err != nil {
-		h.t.Error(err)
+		h.errorf("%v", err)
 	}
 }
 
@@ -200,20 +218,20 @@ func (h *history) check(shown string) {
 	}
 	r, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, h.owner.papyrus+"/v1/users/me/export", nil)
 	if err != nil {
-		h.t.Error(err)
+		h.errorf("%v", err)
 		return
 	}
 	r.Header.Set("Authorization", "Bearer "+h.owner.access)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
-		h.t.Error(err)
+		h.errorf("%v", err)
 		return
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(resp.Body).Decode(&books); err != nil {
-		h.t.Error(err)
+		h.errorf("%v", err)
 	}
-	var have []string
+	have := []string{}
 	byID := map[string]string{}
 	for _, b := range books.Books {
 		byID[b.ID] = b.Title
@@ -221,16 +239,16 @@ func (h *history) check(shown string) {
 		have = append(have, string(line))
 	}
 	slices.Sort(have)
-	if diff := cmp.Diff(strings.Join(have, "\n"), strings.TrimSpace(shown)); diff != "" {
-		h.t.Errorf("seed %d: the device has not what the server has (-server +device):\n%s", h.seed, diff)
+	if diff := gocmp.Diff(have, strings.FieldsFunc(shown, func(r rune) bool { return r == '\n' })); diff != "" {
+		h.errorf("the device has not what the server has (-server +device):\n%s", diff)
 	}
 	for id, titles := range h.titles {
 		title, there := byID[id]
 		switch {
 		case h.deleted[id] && !h.unsure[id] && there:
-			h.t.Errorf("seed %d: book %s is back", h.seed, id)
+			h.errorf("book %s is back", id)
 		case !h.deleted[id] && (!there && (!h.unsure[id] || len(titles) > 1) || there && !slices.Contains(titles, title)):
-			h.t.Errorf("seed %d: book %s is %q (%t), not one of %q", h.seed, id, title, there, titles)
+			h.errorf("book %s is %q (%t), not one of %q", id, title, there, titles)
 		}
 	}
 }
@@ -357,18 +375,36 @@ func (p *player) UploadData(ctx context.Context, db *powersync.DB) error {
 
 var errLost = errors.New("lost by the network")
 
-// RoundTrip implements [http.RoundTripper]: half of the streams break, at any byte.
+// RoundTrip implements [http.RoundTripper]: half of the streams break, at any byte, and a third ends when there is another token.
 func (p *player) RoundTrip(r *http.Request) (*http.Response, error) {
 	if p.chance(10) {
 		return nil, errLost
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
-	if err == nil && p.chance(2) {
+	if err != nil {
+		return nil, err
+	}
+	if line, ok := tokenEnds[resp.Header.Get("Content-Type")]; ok && p.chance(3) {
+		resp.Body = &prefixed{io.MultiReader(strings.NewReader(line), resp.Body), resp.Body}
+	}
+	if p.chance(2) {
 		p.mu.Lock()
-		resp.Body = &breaking{resp.Body, p.random.IntN(3000)}
+		resp.Body = &breaking{resp.Body, p.random.IntN(1 << p.random.IntN(18))}
 		p.mu.Unlock()
 	}
-	return resp, err
+	return resp, nil
+}
+
+// tokenEnds says that a token is good for another 20 seconds, in the encoding of a stream.
+var tokenEnds = map[string]string{
+	"application/x-ndjson":                  `{"token_expires_in":20}` + "\n",
+	"application/vnd.powersync.bson-stream": "\x1b\x00\x00\x00\x10token_expires_in\x00\x14\x00\x00\x00\x00",
+}
+
+// prefixed is a body with something before it.
+type prefixed struct {
+	io.Reader
+	io.Closer
 }
 
 // breaking is a body that breaks after some bytes.
