@@ -61,6 +61,9 @@ type oplog struct {
 	contentSums                                   bool
 }
 
+// staler is what becomes of a row that was stale before it may be gone.
+const staler = ` ON CONFLICT DO UPDATE SET why = max(why, 1), priority = max(priority, excluded.priority)`
+
 func newOplog(ctx context.Context, db *DB) (*oplog, error) {
 	l := &oplog{contentSums: db.contentSums}
 	for _, s := range []struct {
@@ -70,9 +73,9 @@ func newOplog(ctx context.Context, db *DB) (*oplog, error) {
 		{&l.supersede, `DELETE FROM ps_oplog WHERE type = ? AND row_id = ? AND bucket = ? AND subkey = ? RETURNING checksum`},
 		{&l.insert, `INSERT INTO ps_oplog (type, row_id, bucket, subkey, op_id, checksum, data) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING`},
-		{&l.stale, `INSERT INTO ps_stale (type, row_id, why) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET why = max(why, 1)`},
-		{&l.staleAll, `INSERT INTO ps_stale (type, row_id, why) SELECT type, row_id, 1 FROM ps_oplog WHERE bucket = ?
-ON CONFLICT DO UPDATE SET why = max(why, 1)`},
+		{&l.stale, `INSERT INTO ps_stale (type, row_id, why, priority) SELECT ?, ?, 1, priority FROM ps_buckets WHERE id = ?` + staler},
+		{&l.staleAll, `INSERT INTO ps_stale (type, row_id, why, priority)
+SELECT o.type, o.row_id, 1, b.priority FROM ps_oplog o JOIN ps_buckets b ON b.id = o.bucket WHERE b.id = ?` + staler},
 		{&l.removeAll, `DELETE FROM ps_oplog WHERE bucket = ?`},
 	} {
 		prepared, err := db.sync.PrepareContext(ctx, s.text) //nolint:sqlclosecheck // closed with its pool
@@ -111,7 +114,7 @@ func (l *oplog) add(ctx context.Context, b *bucket, op *operation) error {
 		if err := l.takeOut(ctx, b, op); err != nil {
 			return err
 		}
-		_, err := l.stale.ExecContext(ctx, op.Type, op.RowID)
+		_, err := l.stale.ExecContext(ctx, op.Type, op.RowID, b.id)
 		return err
 	case "CLEAR":
 		b.held, b.gone = 0, sum

@@ -68,7 +68,7 @@ func (db *DB) prepare(ctx context.Context, t *target) (expected int64, err error
 }
 
 // lowest is below every priority: a checkpoint up to it is the whole one.
-const lowest = 1<<31 - 1
+const lowest = 1<<63 - 1
 
 // finish verifies what was received of the target up to a priority, and shows it to the app, unless something that this device has
 // written is not part of it yet. Buckets that do not add up are dropped, and the error is ErrChecksum.
@@ -153,8 +153,8 @@ SELECT o.type, o.row_id, 0 FROM ps_buckets b JOIN ps_oplog o ON o.bucket = b.id 
 	return err
 }
 
-// apply makes the table's stale rows anew. A row that several buckets have is as its last operation says; of buckets of a later
-// priority only those operations count that the app has been shown.
+// apply makes the table's stale rows anew. A row that several buckets have is as its last operation says. Of buckets of a later priority
+// only those operations count that the app has been shown, and none of their rows is gone yet.
 func (t Table) apply(ctx context.Context, tx *sql.Tx, priority int64, owed bool) error {
 	const stale = `s.type = ?1 AND NOT (s.why = 2 AND ?3)`
 	current := fmt.Sprintf(`o.type = ?1 AND o.row_id = s.row_id AND (?2 = %d OR
@@ -165,7 +165,7 @@ EXISTS (SELECT * FROM ps_buckets b WHERE b.id = o.bucket AND (b.priority <= ?2 O
 SELECT row_id, data FROM (SELECT s.row_id, o.data, max(o.op_id) FROM ps_stale s CROSS JOIN ps_oplog o ON %s WHERE %s GROUP BY s.row_id) WHERE true
 ON CONFLICT (id) DO UPDATE SET data = excluded.data WHERE data <> excluded.data`, t.rows(), current, stale),
 		fmt.Sprintf(`DELETE FROM %s WHERE id IN
-(SELECT s.row_id FROM ps_stale s WHERE %s AND s.why > 0 AND NOT EXISTS (SELECT * FROM ps_oplog o WHERE %s))`, t.rows(), stale, current),
+(SELECT s.row_id FROM ps_stale s WHERE %s AND s.why > 0 AND s.priority <= ?2 AND NOT EXISTS (SELECT * FROM ps_oplog o WHERE %s))`, t.rows(), stale, current),
 	} {
 		done, err := tx.ExecContext(ctx, statement, t.Name, priority, owed)
 		if err != nil {

@@ -58,9 +58,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS ps_oplog_row ON ps_oplog (type, row_id, bucket
 CREATE INDEX IF NOT EXISTS ps_oplog_op ON ps_oplog (bucket, op_id);
 -- Rows that the next checkpoint makes anew: those with new operations (0), those that may be gone (1), those that the app changed (2).
 CREATE TABLE IF NOT EXISTS ps_stale (
-	type   TEXT NOT NULL,
-	row_id TEXT NOT NULL,
-	why    INTEGER NOT NULL,
+	type     TEXT NOT NULL,
+	row_id   TEXT NOT NULL,
+	why      INTEGER NOT NULL,
+	priority INTEGER NOT NULL DEFAULT 0, -- of the last of the buckets that they may be gone from
 	PRIMARY KEY (type, row_id)
 ) WITHOUT ROWID;
 -- Counts the changes of each table, for those who watch.

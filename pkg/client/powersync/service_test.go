@@ -239,12 +239,44 @@ func TestPriorities(t *testing.T) {
 	stream.say(t, dataOf("late", put(4, "y", "late too")), completeLine)
 	shelve(t, db, "late", "late too", "now")
 
+	// What becomes of a later group is not shown with an earlier one.
+	stream.say(t, diffOf(bucketOf("soon", 2+8, 1)+`,{"bucket":"late","checksum":16,"count":3}`), dataOf("late", remove(9, "z")))
+	close(stream.lines)
+	stream = s.next(t)
+	again := checkpointOf(bucketOf("now", 1, 0) + "," + bucketOf("soon", 2+8, 1) + `,{"bucket":"late","checksum":7,"count":2}`)
+	stream.say(t, again, dataOf("soon", put(8, "y", "soon too")), fmt.Sprintf(partialLine, 1))
+	shelve(t, db, "late", "now", "soon too")
+	stream.say(t, completeLine) // which does not add up
+	stream.leaves(t)
+	stream = s.next(t)
+	stream.say(t, again, fmt.Sprintf(partialLine, 1), dataOf("late", put(3, "z", "late")))
+	await(t, func() bool { return db.Status().Received == 1 })
+	expect(t, db, "late", "now", "soon too")
+	stream.say(t, dataOf("late", put(4, "y", "late too")), completeLine)
+	completed(t, db, 2)
+	expect(t, db, "late", "now", "soon too")
+
 	// The first group is shown even while the app has changes that the server has not.
 	s.upload = func(context.Context, *powersync.DB) error { return errors.New("no network") }
 	run(t, db, `UPDATE books SET title = 'mine' WHERE id = 'z'`)
-	stream.say(t, diffOf(bucketOf("now", 1+5, 0)+","+bucketOf("soon", 2+6, 1)),
-		dataOf("now", put(5, "x", "now!")), fmt.Sprintf(partialLine, 0), dataOf("soon", put(6, "s", "soon!")), fmt.Sprintf(partialLine, 1), completeLine)
-	shelve(t, db, "late too", "mine", "now!")
+	stream.say(t, diffOf(bucketOf("now", 1+5, 0)+","+bucketOf("soon", 2+8+10+11, 1)),
+		dataOf("now", put(5, "x", "now!")), fmt.Sprintf(partialLine, 0),
+		dataOf("soon", put(10, "s", "soon!")+","+put(11, "s", "soon!!")), fmt.Sprintf(partialLine, 1), completeLine)
+	completed(t, db, 3)
+	expect(t, db, "mine", "now!", "soon too")
+}
+
+// completed waits until the device has a whole checkpoint, for which it received so many operations.
+func completed(t *testing.T, db *powersync.DB, operations int64) {
+	t.Helper()
+	await(t, func() bool { s := db.Status(); return s.Received == operations && !s.Downloading })
+}
+
+func expect(t *testing.T, db *powersync.DB, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, titles(t, db)); diff != "" {
+		t.Errorf("books (-want +got):\n%s", diff)
+	}
 }
 
 // TestOwnChangesStay holds checkpoints back until they have what the app wrote.
@@ -262,10 +294,8 @@ func TestOwnChangesStay(t *testing.T) {
 	db.Connect(s)
 	stream := s.next(t)
 	stream.say(t, written(0, bucketOf("a", 1, 1)), dataOf("a", put(1, "m", "theirs")), completeLine)
-	stream.say(t, `{"keepalive":true}`) // is read when all before has been done
-	if diff := cmp.Diff([]string{"mine", "refused"}, titles(t, db)); diff != "" {
-		t.Errorf("books (-want +got):\n%s", diff)
-	}
+	completed(t, db, 1)
+	expect(t, db, "mine", "refused")
 	await(t, func() bool { err := db.Status().UploadError; return err != nil && err.Error() == "no network" })
 	online.Store(true)
 	await(t, func() bool { return s.writeCheckpoints.Load() == 1 })
@@ -277,8 +307,9 @@ func TestOwnChangesStay(t *testing.T) {
 	release := make(chan struct{})
 	s.upload = func(ctx context.Context, db *powersync.DB) error { <-release; return complete(ctx, db) }
 	run(t, db, `UPDATE books SET title = 'mine again' WHERE id = 'm'`)
-	stream.say(t, written(2, bucketOf("a", 1+2+3, 1)), dataOf("a", put(3, "m", "merged again")), completeLine, `{"keepalive":true}`)
-	shelve(t, db, "mine again")
+	stream.say(t, written(2, bucketOf("a", 1+2+3+4, 1)), dataOf("a", put(3, "m", "overtaken")+","+put(4, "m", "merged again")), completeLine)
+	completed(t, db, 2)
+	expect(t, db, "mine again")
 	close(release)
 	shelve(t, db, "merged again")
 }
@@ -312,9 +343,8 @@ func TestWrongChecksum(t *testing.T) {
 		t.Errorf("download error %v", err)
 	}
 	stream.say(t, checkpointOf(good+","+other), dataOf("a", put(1, "x", "X")))
-	if diff := cmp.Diff([]string{"X", "Y"}, titles(t, db)); diff != "" {
-		t.Errorf("books (-want +got):\n%s", diff)
-	}
+	await(t, func() bool { return db.Status().Received == 1 })
+	expect(t, db, "X", "Y")
 	stream.say(t, diffOf(bucketOf("a", 1+4, 1)), dataOf("a", put(4, "x", "mended")), completeLine)
 	shelve(t, db, "Y", "mended")
 	await(t, func() bool { return db.Status().DownloadError == nil })
