@@ -34,6 +34,7 @@ func TestJWKSRotation(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.use, func(t *testing.T) {
+			t.Parallel()
 			before := jwksOf(t, tt.jwks, "")
 			signer := keyIDOf(t, tt.sign())
 			if !slices.Equal(before.ids, []string{signer}) {

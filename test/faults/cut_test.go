@@ -53,6 +53,7 @@ func (s *system) play(t *testing.T, faults []badness) {
 
 // TestPostgres takes the database away in every way that a network has, and by a restart.
 func TestPostgres(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t, program.Settings{})
 	faults := ofLink(func(s *system) *link { return s.toPostgres })
 	faults = append(faults, badness{"restarted", func(s *system) { s.postgres.Stop() }, func(s *system) { s.postgres.Start() }, 60, false})
@@ -61,6 +62,7 @@ func TestPostgres(t *testing.T) {
 
 // TestRedis takes the counters of the rate limits away. Nobody's request may fail for that.
 func TestRedis(t *testing.T) {
+	t.Parallel()
 	s := newSystem(t, program.Settings{})
 	faults := ofLink(func(s *system) *link { return s.toRedis })
 	faults = append(faults, badness{"restarted", func(s *system) { s.redis.Stop() }, func(s *system) { s.redis.Start() }, 60, true})

@@ -16,6 +16,7 @@ import (
 // TestFullDisk fills the file system of a SQLite database while clients ask. They are told so, nothing is acknowledged that is not
 // there, the database stays whole, and when there is room again all goes on.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := newFileSystem(t, "size=24m")
 	p := program.Start(t, "all", program.Settings{
 		"DATA_DIR": filepath.Join(dir, "data"), "LOG_LEVEL": "info", "TIERS": `[{"name":"new","keys":1000000,"per_minute":1000000}]`,

@@ -9,6 +9,7 @@ import (
 
 // TestKill kills the replicas of each service in turn, again and again, while clients ask.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	const rounds = 3
 	for _, service := range []string{"sender", "receiver", "papyrus"} {
 		t.Run(service, func(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 // TestSecretsFile spoils the file of signing keys of sender and receiver in every way while clients ask. The keys in use stay in use, the
 // operator is told, nobody's request fails, and a good file is taken at once.
 func TestSecretsFile(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ring := program.Keyring("k1")
 	good := []byte(ring["SIGNING_KEYS"])
