@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/provisioner/provisioner/pkg/client/library"
 )
@@ -68,7 +69,7 @@ func setISBN(b *library.Book, text string) error {
 	}
 	number, ok := library.ParseISBN(text)
 	if !ok {
-		return fmt.Errorf("%q is no ISBN: a digit is wrong", text)
+		return fmt.Errorf("%q is no ISBN: it has 10 or 13 digits, of which the last checks the others", text)
 	}
 	if len(number) == 10 {
 		b.ISBN = number
@@ -111,15 +112,19 @@ func setPosition(b *library.Book, text string) error {
 	return nil
 }
 
+// setMetadata sets an object, which need not have what the book was imported from: that stays.
 func setMetadata(b *library.Book, text string) error {
+	origin := b.Origin()
 	b.CustomMetadata = nil
-	if text == "" {
-		return nil
+	if text != "" {
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&b.CustomMetadata); err != nil || !json.Valid([]byte(text)) {
+			return errors.New("it is no JSON object")
+		}
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&b.CustomMetadata); err != nil || d.More() {
-		return errors.New("it is no JSON object")
+	if origin != "" && b.Origin() == "" {
+		b.SetOrigin(origin)
 	}
 	return nil
 }
@@ -171,7 +176,7 @@ func newLibraryAdd() *cobra.Command {
 		Short: "Add a book",
 		Example: `  provisioner library add Middlemarch --author 'George Eliot' --pages 880
   provisioner library add 'Good Omens' --author 'Terry Pratchett' --co-author 'Neil Gaiman' --status completed --rating 5`,
-		Args: cobra.ExactArgs(1),
+		Args: one("TITLE"),
 	}
 	set := bindBook(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print the book as JSON")
@@ -201,25 +206,28 @@ func newLibraryEdit() *cobra.Command {
 is there.`,
 		Example: `  provisioner library edit 3f1f --status inProgress --page 42
   provisioner library edit 3f1f --favorite=false --subtitle ''`,
-		Args: cobra.ExactArgs(1),
+		Args: one("ID"),
 	}
 	set := bindBook(c)
 	c.Flags().StringVar(&title, "title", "", "title")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the book as JSON")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if !namesColumn(c) {
+			return &usageError{errors.New("name what to change, such as --page 42")}
+		}
+		if err := set(&library.Book{}); err != nil {
+			return err
+		}
 		return withLibrary(c, func(ctx context.Context, _ *app, store *library.DataStore) error {
 			found, err := store.Find(ctx, args[0])
 			if err != nil {
 				return sentence(err, args[0])
 			}
-			if err := set(&library.Book{}); err != nil { // before anything is written
-				return err
-			}
 			edited, err := store.Edit(ctx, found.ID, func(b *library.Book) {
 				if c.Flags().Changed("title") {
 					b.Title = title
 				}
-				_ = set(b) // which does not look at what was there
+				_ = set(b) // what is wrong with the flags it has said of the book before
 			})
 			if err != nil {
 				return sentence(err, args[0])
@@ -230,12 +238,28 @@ is there.`,
 	return c
 }
 
+// namesColumn reports whether a flag of a book was given.
+func namesColumn(c *cobra.Command) (names bool) {
+	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) { names = names || f.Changed && f.Name != "json" })
+	return names
+}
+
+// one takes one argument.
+func one(what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("give one %s, not %d; one with blanks needs quotes", what, len(args))
+		}
+		return nil
+	}
+}
+
 // sayBook says what was done to a book.
 func sayBook(c *cobra.Command, done string, b library.Book, asJSON bool) error {
 	if asJSON {
 		return printJSON(c, b)
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", done, b.ID, nameOf(b))
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", done, cell(shown(b.ID)), nameOf(b))
 	return err
 }
 
@@ -266,17 +290,11 @@ func newLibraryRemove() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return withLibrary(c, func(ctx context.Context, a *app, store *library.DataStore) error {
 				books, err := booksToRemove(ctx, store, args)
-				if err != nil || len(books) == 0 {
+				if err == nil && !sure && len(books) > 0 {
+					err = ask(c, questionOf(books), "--yes")
+				}
+				if err != nil {
 					return err
-				}
-				question := fmt.Sprintf("Remove %s?", nameOf(books[0]))
-				if len(books) > 1 {
-					question = fmt.Sprintf("Remove %d books?", len(books))
-				}
-				if !sure {
-					if err := ask(c, question, "--yes"); err != nil {
-						return err
-					}
 				}
 				return a.remove(ctx, c, store, books, all)
 			})
@@ -287,7 +305,14 @@ func newLibraryRemove() *cobra.Command {
 	return c
 }
 
-// booksToRemove returns the books of the ids, all where there is none.
+func questionOf(books []library.Book) string {
+	if len(books) == 1 {
+		return fmt.Sprintf("Remove %s?", nameOf(books[0]))
+	}
+	return fmt.Sprintf("Remove %d books?", len(books))
+}
+
+// booksToRemove returns the books of the ids, each once, all where there is none.
 func booksToRemove(ctx context.Context, store *library.DataStore, ids []string) ([]library.Book, error) {
 	if len(ids) == 0 {
 		snapshot, err := store.Snapshot(ctx)
@@ -299,7 +324,9 @@ func booksToRemove(ctx context.Context, store *library.DataStore, ids []string) 
 		if err != nil {
 			return nil, sentence(err, id)
 		}
-		books = append(books, b)
+		if !slices.ContainsFunc(books, func(other library.Book) bool { return other.ID == b.ID }) {
+			books = append(books, b)
+		}
 	}
 	return books, nil
 }

@@ -42,7 +42,7 @@ What was imported before, on any of your devices, is passed over: an import that
 repeated adds what is new. A bad file or row is named, and the rest goes on; the exit code is 1 then.`,
 		Example: `  provisioner library import ~/Books
   provisioner library import goodreads_library_export.csv`,
-		Args: cobra.ExactArgs(1),
+		Args: one("DIRECTORY or FILE.csv"),
 		RunE: func(c *cobra.Command, args []string) error {
 			src, err := source.Open(args[0])
 			if err != nil {
@@ -59,6 +59,9 @@ repeated adds what is new. A bad file or row is named, and the rest goes on; the
 }
 
 func importBooks(ctx context.Context, c *cobra.Command, store *library.DataStore, src *source.Source, asJSON bool) error {
+	if src.Size == 0 {
+		_, _ = fmt.Fprintf(c.ErrOrStderr(), "%s has neither a file named *.epub nor a row\n", src.Path)
+	}
 	bar := newBar(c, src.Size)
 	_ = bar.RenderBlank()
 	record := importRecord{Failures: []faultRecord{}, Warnings: []faultRecord{}}

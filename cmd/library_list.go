@@ -16,7 +16,7 @@ import (
 // selection is which books a command shows, and in what order.
 type selection struct {
 	status, author, sort string
-	favorite             bool
+	favorite, duplicates bool
 	text                 string
 }
 
@@ -55,6 +55,7 @@ func (s *selection) bind(c *cobra.Command) {
 	c.Flags().StringVar(&s.status, "status", "", "books of a status: "+statusNames())
 	c.Flags().StringVar(&s.author, "author", "", "books with an author whose name has this `text`")
 	c.Flags().BoolVar(&s.favorite, "favorite", false, "favorites")
+	c.Flags().BoolVar(&s.duplicates, "duplicates", false, "books that two devices imported before either had synced")
 	c.Flags().StringVar(&s.sort, "sort", orders[0].name, "by "+orderNames()+"; times and ratings from the latest and highest")
 }
 
@@ -69,7 +70,14 @@ func (s *selection) read(args []string) error {
 
 // of returns the selected books.
 func (s *selection) of(books []library.Book) []library.Book {
-	selected := slices.DeleteFunc(slices.Clone(books), func(b library.Book) bool { return !s.has(b) })
+	copies := map[string]int{}
+	for _, b := range books {
+		copies[b.Origin()]++
+	}
+	copies[""] = 0 // were not imported
+	selected := slices.DeleteFunc(slices.Clone(books), func(b library.Book) bool {
+		return !s.has(b) || s.duplicates && copies[b.Origin()] < 2
+	})
 	for _, o := range orders {
 		if o.name == s.sort {
 			slices.SortStableFunc(selected, o.compare)

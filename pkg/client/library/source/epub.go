@@ -28,7 +28,7 @@ var errNotEPUB = errors.New("it is no EPUB: it has no META-INF/container.xml tha
 
 // readEPUB takes a book from the metadata of an EPUB (EPUB 3.3, and OPF 2.0.1 for older ones), an archive of size bytes.
 func (f *Find) readEPUB(file io.ReaderAt, size int64) error {
-	list := &bounded{file: file, left: maxDirectory}
+	list := &listing{file: file, left: maxDirectory}
 	archive, err := zip.NewReader(list, size)
 	if err != nil {
 		return err
@@ -79,9 +79,20 @@ func readXML(archive *zip.Reader, name string, limit int64, work func(*document)
 	}
 	defer func() { _ = r.Close() }()
 	if err := work(newDocument(&limited{r, limit})); err != nil {
-		return fmt.Errorf("%s: %w", quote(name), err)
+		return fmt.Errorf("%s: %w", quote(name), bounded(err))
 	}
 	return nil
+}
+
+// maxFault is how much is said of what is wrong, in characters: some parsers repeat what they do not understand.
+const maxFault = 200
+
+// bounded returns an error that is no longer than that.
+func bounded(err error) error {
+	if text := err.Error(); len(text) > maxFault {
+		return errors.New(cut(text, maxFault) + "…")
+	}
+	return err
 }
 
 func lookUp(archive *zip.Reader, name string) *zip.File {
@@ -182,15 +193,15 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bounded is a file of which no more than a number of bytes are read.
-type bounded struct {
+// listing is a file of which no more than a number of bytes are read.
+type listing struct {
 	file io.ReaderAt
 	left int64
 }
 
-func (b *bounded) ReadAt(p []byte, off int64) (int, error) {
-	if b.left -= int64(len(p)); b.left < 0 {
+func (l *listing) ReadAt(p []byte, off int64) (int, error) {
+	if l.left -= int64(len(p)); l.left < 0 {
 		return 0, fmt.Errorf("the list of its files: %w", errTooLarge)
 	}
-	return b.file.ReadAt(p, off)
+	return l.file.ReadAt(p, off)
 }

@@ -76,8 +76,14 @@ func fieldsOf(header []string) ([]field, error) {
 	return found, nil
 }
 
+// textField takes a text of one line. One of several may well be the rows up to the next quote, where one is missing.
 func textField(of func(*library.Book) *string) field {
-	return func(f *Find, text string) { *of(&f.Book) = line(text) }
+	return func(f *Find, text string) {
+		if strings.Contains(text, "\n") {
+			f.warn("%q has several lines: is a quote missing?", text)
+		}
+		*of(&f.Book) = line(text)
+	}
 }
 
 // numberField takes a whole number of 32 bits that is not negative; 0 is none.

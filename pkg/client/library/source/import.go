@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -27,8 +28,8 @@ const (
 // Tally counts fates, of what is on the disk.
 type Tally struct{ Added, There, Failed int }
 
-// Import adds the books of a source to a library, in transactions, and tells each of the fate of every find. What was imported before is
-// passed over, so an import that ended, also by the end of ctx, goes on when it is begun again. The error is of the library or ctx: bad
+// Import adds the books of a source to a library, in transactions, and tells each of the fate of every find. One that does not say how far
+// somebody has come with it is not started. What was imported before is passed over, so an import that ended, also by the end of ctx, goes on when it is begun again. The error is of the library or ctx: bad
 // files are in the tally.
 func (s *Source) Import(ctx context.Context, store *library.DataStore, each func(Find, Fate)) (Tally, error) {
 	importer, err := store.Importer(ctx)
@@ -77,6 +78,7 @@ func (b *batch) fateOf(f Find) Fate {
 
 func (b *batch) add(ctx context.Context, f Find) error {
 	f.Book.SetOrigin(f.Digest)
+	f.Book.ReadingStatus = cmp.Or(f.Book.ReadingStatus, library.NotStarted)
 	text, err := json.Marshal(f.Book)
 	if err != nil {
 		return err

@@ -74,8 +74,11 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 		}
 	}
 	snapshot, err := store.Snapshot(t.Context())
-	if err != nil || len(snapshot.Books) != 350 || !strings.HasPrefix(snapshot.Books[0].Origin(), "sha256:") {
-		t.Errorf("there are %d books, %v", len(snapshot.Books), err)
+	if err != nil || len(snapshot.Books) != 350 {
+		t.Fatalf("there are %d books, %v", len(snapshot.Books), err)
+	}
+	if b := snapshot.Books[0]; !strings.HasPrefix(b.Origin(), "sha256:") || b.ReadingStatus != library.NotStarted {
+		t.Errorf("the first one is %+v", b)
 	}
 }
 

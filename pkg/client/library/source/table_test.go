@@ -73,6 +73,11 @@ func TestTableColumns(t *testing.T) {
 				`favorite "perhaps" is neither yes nor no`, `the time "soon" is in no form that is known`, `cover "javascript:x" is no URL`,
 			},
 		},
+		"with a quote that is not closed": {
+			"title,author\n\"Emma\nPersuasion,Jane Austen\n",
+			library.Book{Title: "Emma Persuasion,Jane Austen"},
+			[]string{`"Emma\nPersuasion,Jane Austen" has several lines: is a quote missing?`},
+		},
 		"in UTF-16, as spreadsheets save it": {"\xff\xfe" + utf16("title\tauthor\nÉmile\tRousseau\n"), library.Book{Title: "Émile", Author: "Rousseau"}, nil},
 		"with fields that are left out":      {"title,author,isbn\nEmma\n", library.Book{Title: "Emma"}, nil},
 	}
