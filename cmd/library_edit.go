@@ -259,7 +259,7 @@ func sayBook(c *cobra.Command, done string, b library.Book, asJSON bool) error {
 	if asJSON {
 		return printJSON(c, b)
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", done, cell(shown(b.ID)), nameOf(b))
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s %s %s\n", done, cell(b.ID), nameOf(b))
 	return err
 }
 

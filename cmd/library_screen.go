@@ -50,14 +50,14 @@ func (w *watching) redraw(ctx context.Context, screen *os.File, v *view, keys <-
 	snapshots, status := w.store.Changes(ctx), w.app.library.StatusChanges(ctx)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	count, drawn := 0, ""
+	count, drawn := "reading", ""
 	for {
 		select {
 		case snapshot, open := <-snapshots:
 			if !open {
 				return w.end(ctx)
 			}
-			count = len(snapshot.Books)
+			count = countBooks(len(snapshot.Books))
 			v.set(w.want.of(snapshot.Books), snapshot.ShortIDs())
 		case _, open := <-status:
 			if !open {

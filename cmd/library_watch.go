@@ -19,7 +19,8 @@ func newLibraryWatch() *cobra.Command {
 		Use:   "watch [TEXT]",
 		Short: "Show books as they change on any of your devices, and sync all the while",
 		Long: `Show books as they change on any of your devices, and sync all the while; without a network it goes on, and syncs when there is one. On
-a terminal it is a table that fits it, until q or Ctrl-C. In a pipe, and with --json, it is a line of JSON for each state of the library.`,
+a terminal it is a table through which arrows, j and k, page up and down, Home and End move, until q or Ctrl-C. In a pipe, and with --json,
+it is a line of JSON for each state of the library.`,
 		Example: `  provisioner library watch --status inProgress
   provisioner library watch --json | jq --unbuffered '.books | length'`,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -90,11 +91,11 @@ func (w *watching) end(ctx context.Context) error {
 	return errGone
 }
 
-// title says whose library it is, and how it goes.
-func (w *watching) title(ctx context.Context, books int) string {
+// title says whose library it is, how many books there are, and how it goes.
+func (w *watching) title(ctx context.Context, count string) string {
 	user := w.app.auth.State().User
 	if user == nil {
-		return "guest · " + countBooks(books) + " · on this device alone"
+		return "guest · " + count + " · on this device alone"
 	}
 	s := w.app.library.Status()
 	state := "offline"
@@ -111,7 +112,7 @@ func (w *watching) title(ctx context.Context, books int) string {
 	if queued, err := w.app.library.Queued(ctx); err == nil && queued > 0 {
 		state += ", " + waiting(queued)
 	}
-	return fmt.Sprintf("%s · %s · %s", cell(user.Email), countBooks(books), state)
+	return fmt.Sprintf("%s · %s · %s", cell(user.Email), count, state)
 }
 
 // lookEvery is how often it is looked whether the terminal has another size.
