@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -68,9 +69,18 @@ func (c *Client) wait(ctx context.Context, try int, got answer) error {
 // finish has a failure tracked, and returns the end of a call.
 func (c *Client) finish(ctx context.Context, endpoint, name string, try int, r Result) Result {
 	if failed, ok := r.(Error); ok && failed.Err != nil {
-		c.track(context.WithoutCancel(ctx), Failure{Call: "ProvisioningService." + name, Endpoint: endpoint, Attempt: try, Err: failed.Err})
+		c.track(context.WithoutCancel(ctx), Failure{Call: "ProvisioningService." + name, Endpoint: redacted(endpoint), Attempt: try, Err: failed.Err})
 	}
 	return r
+}
+
+// redacted returns a base URL without the password that may be in it, "" for what is no URL.
+func redacted(baseURL string) string {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return ""
+	}
+	return u.Redacted()
 }
 
 // answer is the zero value where there was none.

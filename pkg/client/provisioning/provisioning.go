@@ -67,7 +67,7 @@ type Event struct {
 // Failure is what error tracking is told of a call that failed for good without being refused.
 type Failure struct {
 	Call     string // "ProvisioningService.sendEvent"
-	Endpoint string // the base URL that was called
+	Endpoint string // the base URL that was called, without a password
 	Attempt  int    // the number of its last try, from 1
 	Err      error
 }

@@ -111,6 +111,16 @@ func TestRefusalsAreNotTracked(t *testing.T) {
 	}
 }
 
+func TestAPasswordInTheURLIsNotTracked(t *testing.T) {
+	for _, baseURL := range []string{"https://user:secret-word@sender.test", "http://user:secret-word@sender.test", "https://user:secret-word@sender.test:port"} {
+		r := newRig(baseURL, fails(errRefused))
+		failed := mustFail(t, r.send(t))
+		if tracked := fmt.Sprint(r.failures, failed); len(r.failures) != 1 || strings.Contains(tracked, "secret-word") {
+			t.Errorf("%s: tracked %s", baseURL, tracked)
+		}
+	}
+}
+
 func TestTextsOfTheServerAreSafeToShow(t *testing.T) {
 	r := newRig("https://sender.test", status(400, `{"error":"no\u001b[2J\r\nroot@host# `+strings.Repeat("x", 1000)+`","code":"A\u0007"}`))
 	got := mustFail(t, r.send(t))
