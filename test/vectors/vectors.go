@@ -144,7 +144,6 @@ func Load[V interface{ ID() Named }](t testing.TB, file string) []V {
 
 func decode[V any](t testing.TB, text []byte) V {
 	t.Helper()
-	t.Helper()
 	var v V
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.DisallowUnknownFields()
