@@ -97,8 +97,11 @@ func useApp(
 // apply brings this device in line with who is signed in. It is called after each change of that.
 func (a *app) apply(ctx context.Context) error {
 	err := a.library.Apply(ctx, a.auth.State())
-	if errors.Is(err, library.ErrUnknownUser) {
+	switch {
+	case errors.Is(err, library.ErrUnknownUser):
 		return nil // only what needs the library fails
+	case err != nil && !errors.Is(err, papyrus.ErrOtherUser):
+		return fmt.Errorf("the library in %s: %w", a.home, err)
 	}
 	return err
 }

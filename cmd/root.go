@@ -102,19 +102,19 @@ Use it:          provisioner login`,
 	return root
 }
 
-// markUsage makes wrong arguments of every command usage errors.
+// markUsage makes wrong arguments of every command usage errors, with how it is used.
 func markUsage(c *cobra.Command) {
-	check := c.Args
+	check, usage := c.Args, ": "+c.UseLine()
 	if check == nil {
 		check = cobra.ArbitraryArgs
 	}
 	if c.HasSubCommands() && c.RunE == nil {
-		check = needSubcommand
+		check, usage = needSubcommand, ""
 		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
-			return &usageError{err}
+			return &usageError{fmt.Errorf("%w%s", err, usage)}
 		}
 		return nil
 	}

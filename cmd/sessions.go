@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -102,11 +101,11 @@ func newSessionsEnd() *cobra.Command {
 			return withUser(c, func(ctx context.Context, a *app) error {
 				here, end := true, a.repository.EndAllDevices
 				if !all {
-					var err error
-					if here, err = a.isHere(ctx, args[0]); err != nil {
+					device, err := a.device(ctx, args[0])
+					if err != nil {
 						return err
 					}
-					end = func(ctx context.Context) error { return a.repository.EndDevice(ctx, args[0]) }
+					here, end = device.Current, func(ctx context.Context) error { return a.repository.EndDevice(ctx, device) }
 				}
 				if here {
 					if err := a.mayForget(ctx, c, force); err != nil {
@@ -126,8 +125,13 @@ func newSessionsEnd() *cobra.Command {
 	return c
 }
 
-// isHere reports whether a session is that of this device.
-func (a *app) isHere(ctx context.Context, sessionID string) (bool, error) {
+// device returns a session by its id. Of one that the account has not there is the id alone: the server says what is wrong with it.
+func (a *app) device(ctx context.Context, sessionID string) (papyrus.Device, error) {
 	devices, err := a.repository.Devices(ctx)
-	return slices.ContainsFunc(devices, func(d papyrus.Device) bool { return d.Current && d.SessionID == sessionID }), err
+	for _, d := range devices {
+		if d.SessionID == sessionID {
+			return d, nil
+		}
+	}
+	return papyrus.Device{SessionID: sessionID}, err
 }

@@ -43,22 +43,13 @@ func (r *AuthRepository) Devices(ctx context.Context) ([]Device, error) {
 	return got.Sessions, err
 }
 
-// EndDevice ends a session, that of this device too: the account is then forgotten here as well.
-func (r *AuthRepository) EndDevice(ctx context.Context, sessionID string) error {
-	devices, err := r.Devices(ctx)
-	if err != nil {
+// EndDevice ends a session of [AuthRepository.Devices], that of this device too: the account is then forgotten here as well.
+func (r *AuthRepository) EndDevice(ctx context.Context, d Device) error {
+	err := r.authorized(ctx, call{method: http.MethodDelete, path: "/v1/auth/sessions/" + url.PathEscape(d.SessionID)})
+	if err != nil || !d.Current {
 		return err
 	}
-	err = r.authorized(ctx, call{method: http.MethodDelete, path: "/v1/auth/sessions/" + url.PathEscape(sessionID)})
-	if err != nil {
-		return err
-	}
-	for _, d := range devices {
-		if d.Current && d.SessionID == sessionID {
-			return r.Forget(ctx)
-		}
-	}
-	return nil
+	return r.Forget(ctx)
 }
 
 // EndAllDevices ends every session, that of this device too, and forgets the account here.
