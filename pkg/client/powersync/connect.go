@@ -42,7 +42,7 @@ func (db *DB) Connect(connector Connector) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &syncer{
 		db: db, connector: connector, stop: stop, done: make(chan struct{}), uploaded: make(chan struct{}, 1),
-		credentials: credentialCache{fetch: connector.FetchCredentials, now: db.now},
+		credentials: newCredentialCache(connector.FetchCredentials, db.now),
 	}
 	db.syncing = s
 	go s.run(ctx)
@@ -89,7 +89,9 @@ func (db *DB) AwaitSynced(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	for range db.Changes(ctx, queueChanges, deviceChanges) {
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	for range db.Changes(watching, queueChanges, deviceChanges) {
 		synced, err := db.isSynced(ctx)
 		if ctx.Err() == nil && (err != nil || synced) {
 			return err
@@ -118,7 +120,7 @@ func (db *DB) isSynced(ctx context.Context) (synced bool, err error) {
 type syncer struct {
 	db          *DB
 	connector   Connector
-	credentials credentialCache
+	credentials *credentialCache
 	stop        context.CancelFunc
 	done        chan struct{}
 	uploaded    chan struct{} // sent to when checkpoints that were held back may be shown

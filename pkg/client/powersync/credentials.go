@@ -3,7 +3,6 @@ package powersync
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -19,55 +18,60 @@ type Credentials struct {
 	ExpiresAt time.Time // zero where it is not known
 }
 
-// credentialCache keeps the credentials of a connector until they end or are refused.
+// credentialCache keeps the credentials of a connector until they end or are refused. Who asks for them while they are fetched waits for
+// those.
 type credentialCache struct {
 	fetch func(ctx context.Context) (Credentials, error)
 	now   func() time.Time
 
-	mu      sync.Mutex
+	turns   turns       // one is held by whoever uses what follows
 	current Credentials // without a token there are none
 }
 
+func newCredentialCache(fetch func(ctx context.Context) (Credentials, error), now func() time.Time) *credentialCache {
+	return &credentialCache{fetch: fetch, now: now, turns: make(turns, 1)}
+}
+
 func (c *credentialCache) get(ctx context.Context) (Credentials, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if err := c.turns.take(ctx); err != nil {
+		return Credentials{}, err
+	}
+	defer c.turns.give()
 	until := c.current.ExpiresAt
 	if c.current.Token != "" && (until.IsZero() || until.Sub(c.now()) > expiresTooSoon) {
 		return c.current, nil
 	}
-	return c.renewLocked(ctx)
+	err := c.replace(ctx)
+	return c.current, err
 }
 
 // renew replaces the credentials.
 func (c *credentialCache) renew(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, err := c.renewLocked(ctx)
-	return err
+	if err := c.turns.take(ctx); err != nil {
+		return err
+	}
+	defer c.turns.give()
+	return c.replace(ctx)
 }
 
-func (c *credentialCache) renewLocked(ctx context.Context) (Credentials, error) {
+// replace is renew for who has the turn.
+func (c *credentialCache) replace(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	fresh, err := c.fetch(ctx)
 	if err != nil {
-		return Credentials{}, fmt.Errorf("fetch credentials: %w", err)
+		return fmt.Errorf("fetch credentials: %w", err)
 	}
 	c.current = fresh
-	return fresh, nil
-}
-
-// held returns the credentials as they are, or none.
-func (c *credentialCache) held() Credentials {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.current
+	return nil
 }
 
 // refuse forgets credentials that were refused, unless there are others by now.
-func (c *credentialCache) refuse(refused Credentials) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (c *credentialCache) refuse(ctx context.Context, refused Credentials) {
+	if err := c.turns.take(ctx); err != nil {
+		return // the next use finds out again
+	}
+	defer c.turns.give()
 	if c.current.Token == refused.Token {
 		c.current = Credentials{}
 	}

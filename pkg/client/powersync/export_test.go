@@ -6,3 +6,10 @@ import "database/sql/driver"
 func WithDriver(wrap func(driver.Connector) driver.Connector) Option {
 	return func(db *DB) { db.wrap = wrap }
 }
+
+// Subscribers is how many there are to a DB's changes.
+func Subscribers(db *DB) int {
+	db.watch.mu.Lock()
+	defer db.watch.mu.Unlock()
+	return len(db.watch.subscribers)
+}

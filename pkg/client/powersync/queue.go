@@ -67,6 +67,17 @@ WHERE tx_id = (SELECT tx_id FROM ps_crud ORDER BY op_id LIMIT 1) ORDER BY op_id`
 	return t, true, nil
 }
 
+// firstQueued is the id of the first transaction that waits for its upload, 0 where none does.
+func (db *DB) firstQueued(ctx context.Context) (id int64, err error) {
+	err = db.Read(ctx, func(tx *sql.Tx) error {
+		if err := db.checkEpoch(ctx, tx); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT coalesce(min(tx_id), 0) FROM ps_crud`).Scan(&id)
+	})
+	return id, err
+}
+
 // valid replaces what is no UTF-8, which SQLite takes and JSON must not hold: a server would refuse it for ever.
 func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 

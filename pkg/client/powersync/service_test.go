@@ -537,6 +537,7 @@ func TestElsewhere(t *testing.T) {
 	if err := <-waited; err != nil {
 		t.Error(err)
 	}
+	await(t, func() bool { return powersync.Subscribers(second) == 0 }) // AwaitSynced watches no longer than it takes
 	first.Disconnect()
 	if diff := cmp.Diff([]string{"a 1"}, s.next(t).held()); diff != "" {
 		t.Errorf("held by the second (-want +got):\n%s", diff)

@@ -51,15 +51,14 @@ func streamingClient() *http.Client {
 func (s *syncer) download(ctx context.Context, worked func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	body, reader, err := s.open(ctx, cancel)
+	followed, err := s.open(ctx, cancel, worked)
 	if err != nil {
 		s.set(func(status *Status) { status.Connected, status.Connecting = false, true })
 		return err
 	}
-	defer func() { _ = body.Close() }()
+	defer func() { _ = followed.body.Close() }()
 
 	s.set(func(status *Status) { status.Connected, status.Connecting = true, false })
-	followed := &stream{syncer: s, worked: worked, lines: readLines(ctx, reader), renewed: make(chan error, 1)}
 	err = followed.follow(ctx)
 	cancel(nil)
 	followed.renewal.Wait()
@@ -76,20 +75,26 @@ func (s *syncer) download(ctx context.Context, worked func()) error {
 }
 
 // open asks for the stream, which cancel ends when it falls silent.
-func (s *syncer) open(ctx context.Context, cancel context.CancelCauseFunc) (io.ReadCloser, lineReader, error) {
+func (s *syncer) open(ctx context.Context, cancel context.CancelCauseFunc, worked func()) (*stream, error) {
 	request, err := s.db.streamRequest(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	resp, err := s.ask(ctx, http.MethodPost, "/sync/stream", request)
+	credentials, err := s.credentials.get(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
+	}
+	resp, err := s.ask(ctx, credentials, http.MethodPost, "/sync/stream", request)
+	if err != nil {
+		return nil, err
 	}
 	reader, err := newLineReader(resp.Header.Get("Content-Type"), newPatientReader(resp.Body, func() { cancel(errSilent) }))
 	if err != nil {
-		return nil, nil, errors.Join(err, resp.Body.Close())
+		return nil, errors.Join(err, resp.Body.Close())
 	}
-	return resp.Body, reader, nil
+	return &stream{
+		syncer: s, worked: worked, credentials: credentials, body: resp.Body, lines: readLines(ctx, reader), renewed: make(chan error, 1),
+	}, nil
 }
 
 // patientReader calls a function when it has waited too long for the next byte. That is not for the next line: a long one takes its time
@@ -111,12 +116,8 @@ func (r patientReader) Read(into []byte) (int, error) {
 	return r.Reader.Read(into)
 }
 
-// ask makes a request with the current credentials, which it forgets when they are refused. The answer is a 200.
-func (s *syncer) ask(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	credentials, err := s.credentials.get(ctx)
-	if err != nil {
-		return nil, err
-	}
+// ask makes a request with credentials, which are forgotten when they are refused. The answer is a 200.
+func (s *syncer) ask(ctx context.Context, credentials Credentials, method, path string, body []byte) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(credentials.Endpoint, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func (s *syncer) ask(ctx context.Context, method, path string, body []byte) (*ht
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode == http.StatusUnauthorized {
-		s.credentials.refuse(credentials)
+		s.credentials.refuse(ctx, credentials)
 	}
 	what, _, _ := strings.Cut(path, "?")
 	return nil, &StatusError{Status: resp.StatusCode, What: what}
@@ -202,13 +203,15 @@ func readLines(ctx context.Context, reader lineReader) <-chan lineOrEnd {
 // stream is one that is being followed.
 type stream struct {
 	*syncer
-	worked   func()
-	lines    <-chan lineOrEnd
-	target   target
-	fruitful bool // something has come that this device had not, or a checkpoint was complete
-	renewing bool
-	renewed  chan error // of the renewal of the credentials
-	renewal  sync.WaitGroup
+	worked      func()
+	credentials Credentials // that it was opened with
+	body        io.Closer
+	lines       <-chan lineOrEnd
+	target      target
+	fruitful    bool // something has come that this device had not, or a checkpoint was complete
+	renewing    bool
+	renewed     chan error // of the renewal of the credentials
+	renewal     sync.WaitGroup
 }
 
 // follow does what the lines say. It returns nil when the stream ends, or is to be left, for a new token.
@@ -308,12 +311,12 @@ func (s *stream) showHeldBack(ctx context.Context) error {
 // renew fetches new credentials before the old ones end, while the stream stands. It reports whether they have ended.
 func (s *stream) renew(ctx context.Context, seconds int64) (ended bool) {
 	if seconds <= 0 {
-		s.credentials.refuse(s.credentials.held())
+		s.syncer.credentials.refuse(ctx, s.credentials) // after the renewal, if there is one
 		return true
 	}
 	if seconds <= renewBefore && !s.renewing {
 		s.renewing = true
-		s.renewal.Go(func() { s.renewed <- s.credentials.renew(ctx) })
+		s.renewal.Go(func() { s.renewed <- s.syncer.credentials.renew(ctx) })
 	}
 	return false
 }

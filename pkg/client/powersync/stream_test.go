@@ -2,6 +2,7 @@ package powersync_test
 
 import (
 	"context"
+	"crypto/rand"
 	"io"
 	"net/http"
 	"strings"
@@ -34,7 +35,7 @@ func (p *piped) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (p *piped) FetchCredentials(ctx context.Context) (powersync.Credentials, error) {
 	p.fetch(ctx)
-	return powersync.Credentials{Endpoint: "http://service", Token: "t"}, ctx.Err()
+	return powersync.Credentials{Endpoint: "http://service", Token: rand.Text()}, ctx.Err()
 }
 
 func (p *piped) UploadData(ctx context.Context, db *powersync.DB) error { return complete(ctx, db) }
@@ -70,6 +71,29 @@ func TestSilence(t *testing.T) {
 		}
 		if err := db.Status().DownloadError; err == nil || !strings.Contains(err.Error(), "silent") {
 			t.Errorf("download error %v", err)
+		}
+		db.Disconnect()
+	})
+}
+
+// TestTokenEndsWhileAnotherIsFetched takes that one, and asks for no third.
+func TestTokenEndsWhileAnotherIsFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPiped()
+		db := open(t, t.TempDir(), p.options()...)
+		db.Connect(p)
+		stream := <-p.streams
+		fetched := 0
+		p.fetch = func(context.Context) {
+			fetched++
+			time.Sleep(25 * time.Second) // of the bubble's
+		}
+		for _, line := range []string{checkpointOf(""), completeLine, `{"token_expires_in":20}`, `{"token_expires_in":0}`} {
+			_, _ = io.WriteString(stream, line+"\n")
+		}
+		<-p.streams
+		if fetched != 1 {
+			t.Errorf("%d tokens were fetched", fetched)
 		}
 		db.Disconnect()
 	})

@@ -26,17 +26,17 @@ func (s *syncer) upload(ctx context.Context, worked func()) error {
 func (s *syncer) drain(ctx context.Context, worked func()) error {
 	defer s.set(func(status *Status) { status.Uploading = false })
 	for last := int64(0); ; worked() {
-		next, found, err := s.db.NextTransaction(ctx)
+		next, err := s.db.firstQueued(ctx)
 		if err != nil {
 			return err
 		}
-		if !found {
+		if next == 0 {
 			return s.settle(ctx)
 		}
-		if next.ID == last {
+		if next == last {
 			return errors.New("the connector has not completed what it uploaded")
 		}
-		last = next.ID
+		last = next
 		s.set(func(status *Status) { status.Uploading = true })
 		if err := s.connector.UploadData(ctx, s.db); err != nil {
 			return err
@@ -73,7 +73,11 @@ const lastMutation = `coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'ps
 func (s *syncer) askWriteCheckpoint(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	resp, err := s.ask(ctx, http.MethodGet, "/write-checkpoint2.json?client_id="+url.QueryEscape(s.db.clientID), nil)
+	credentials, err := s.credentials.get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := s.ask(ctx, credentials, http.MethodGet, "/write-checkpoint2.json?client_id="+url.QueryEscape(s.db.clientID), nil)
 	if err != nil {
 		return 0, err
 	}
