@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -105,12 +106,17 @@ func tellUpload(w io.Writer, u library.Upload) {
 	}
 }
 
-// bookOf names the book of an operation.
+// bookOf names the book of an operation, by its title where that was changed: it may be nowhere else any more.
 func bookOf(t powersync.Transaction, opID int64) string {
 	for _, m := range t.Mutations {
-		if m.OpID == opID {
+		if m.OpID != opID {
+			continue
+		}
+		var changed struct{ Title, Author string }
+		if err := json.Unmarshal(m.Data, &changed); err != nil || changed.Title == "" {
 			return "book " + cell(m.ID)
 		}
+		return nameOf(library.Book{Title: changed.Title, Author: changed.Author})
 	}
 	return "a book"
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -120,9 +121,17 @@ func positionColumn(name string) column {
 	return column{
 		name, powersync.Real,
 		func(b *Book) any { return orNil(b.CurrentPosition) },
-		func(b *Book, value any) { b.CurrentPosition, _ = strconv.ParseFloat(asText(value), 64) },
+		func(b *Book, value any) {
+			b.CurrentPosition, _ = strconv.ParseFloat(asText(value), 64)
+			if !isFinite(b.CurrentPosition) {
+				b.CurrentPosition = 0
+			}
+		},
 	}
 }
+
+// isFinite reports whether JSON can hold a number.
+func isFinite(n float64) bool { return !math.IsNaN(n) && !math.IsInf(n, 0) }
 
 func favoriteColumn(name string) column {
 	return column{

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -308,7 +307,7 @@ func (b *Book) check() error {
 		return errors.New("a book needs a title")
 	case uuid.Validate(b.ID) != nil || len(b.ID) != len(uuid.Nil.String()):
 		return fmt.Errorf("the id %q is no UUID", b.ID)
-	case math.IsNaN(b.CurrentPosition) || math.IsInf(b.CurrentPosition, 0):
+	case !isFinite(b.CurrentPosition):
 		return errors.New("a position is a number")
 	case !b.AddedAt.IsZero() && !isYear(b.AddedAt):
 		return errors.New("a time has a year of 1 to 9999")

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -138,9 +139,12 @@ func TestWhatNoServerKeepsIsRefused(t *testing.T) {
 func TestValuesOfOtherDevices(t *testing.T) {
 	var b Book
 	for _, c := range columns {
-		for _, value := range []any{nil, "{", "\x1b", int64(-1), 1e300, []byte("x")} {
+		for _, value := range []any{nil, "{", "\x1b", int64(-1), 1e300, math.Inf(1), math.NaN(), []byte("x")} {
 			c.set(&b, value)
 			c.get(&b)
+			if _, err := json.Marshal(b); err != nil {
+				t.Errorf("%s of %v: %v", c.name, value, err)
+			}
 		}
 	}
 	if b.AddedAt != (time.Time{}) || b.CoAuthors != nil {
