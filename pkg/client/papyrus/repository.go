@@ -92,6 +92,8 @@ type authTokens struct {
 	User         User   `json:"user"`
 }
 
+func (t authTokens) access() accessToken { return accessToken{t.AccessToken, t.User.ID} }
+
 // check returns an error for what papyrus does not send: it must never replace a good token.
 func (t authTokens) check() error {
 	if t.AccessToken == "" || !text.IsPrintableASCII(t.RefreshToken, longestToken) || t.User.ID == "" {
@@ -185,7 +187,7 @@ func (r *AuthRepository) keep(ctx context.Context, t authTokens) error {
 	if err := r.store.Save(ctx, Account{secret.New(t.RefreshToken), t.User}); err != nil {
 		return fmt.Errorf("keep the sign-in: %w", err)
 	}
-	r.setAccess(accessToken{t.AccessToken, t.User.ID})
+	r.setAccess(t.access())
 	r.observe(outcome{user: t.User})
 	return nil
 }
@@ -193,54 +195,60 @@ func (r *AuthRepository) keep(ctx context.Context, t authTokens) error {
 // Refresh replaces the tokens. Calls at the same moment share one request, and processes that share the store take turns, each with the
 // token that the one before was given. A refusal, 401 or 403, clears the tokens and is [ErrSignedOut]; any other failure keeps them.
 func (r *AuthRepository) Refresh(ctx context.Context) (User, error) {
+	t, err := r.renew(ctx)
+	return t.User, err
+}
+
+// renew refreshes and returns the tokens.
+func (r *AuthRepository) renew(ctx context.Context) (authTokens, error) {
 	flight := r.flights.DoChan("", func() (any, error) {
 		return r.refresh(context.WithoutCancel(ctx)) // for all who wait; store and server bound it
 	})
 	select {
 	case got := <-flight:
 		if got.Err != nil {
-			return User{}, got.Err
+			return authTokens{}, got.Err
 		}
-		user, _ := got.Val.(User)
-		return user, nil
+		t, _ := got.Val.(authTokens)
+		return t, nil
 	case <-ctx.Done():
-		return User{}, ctx.Err()
+		return authTokens{}, ctx.Err()
 	}
 }
 
-func (r *AuthRepository) refresh(ctx context.Context) (User, error) {
+func (r *AuthRepository) refresh(ctx context.Context) (authTokens, error) {
 	unlock, err := r.store.Lock(ctx)
 	if err != nil {
 		r.observe(outcome{err: err})
-		return User{}, err
+		return authTokens{}, err
 	}
 	defer unlock()
-	user, err := r.refreshLocked(ctx)
+	t, err := r.refreshLocked(ctx)
 	if err != nil {
-		r.observe(outcome{user, err})
+		r.observe(outcome{t.User, err})
 	}
-	return user, err
+	return t, err
 }
 
 // refreshLocked presents the token that is stored now: another process may have replaced the one that was there before. With an error
 // that keeps the account it returns whose that is.
-func (r *AuthRepository) refreshLocked(ctx context.Context) (User, error) {
+func (r *AuthRepository) refreshLocked(ctx context.Context) (authTokens, error) {
 	account, err := r.store.Load(ctx)
 	if err != nil {
-		return account.User, err
+		return authTokens{User: account.User}, err
 	}
 	if !account.RefreshToken.IsSet() {
 		r.setAccess(accessToken{})
-		return User{}, ErrSignedOut
+		return authTokens{}, ErrSignedOut
 	}
 	got, err := r.present(ctx, account.RefreshToken)
 	switch {
 	case refused(err):
-		return User{}, errors.Join(whySignedOut(err), r.forget(ctx, account))
+		return authTokens{}, errors.Join(whySignedOut(err), r.forget(ctx, account))
 	case err != nil:
-		return account.User, err
+		return authTokens{User: account.User}, err
 	}
-	return got.User, r.keep(ctx, got)
+	return got, r.keep(ctx, got)
 }
 
 // present makes the request of a refresh.
@@ -329,15 +337,13 @@ func (r *AuthRepository) authorizedAs(ctx context.Context, userID string, c call
 // usable returns access, refreshed if it is none. Where it is not userID's, and that is not "", the error is [ErrOtherUser].
 func (r *AuthRepository) usable(ctx context.Context, access accessToken, userID string) (accessToken, error) {
 	if access.token == "" {
-		if _, err := r.Refresh(ctx); err != nil {
+		t, err := r.renew(ctx)
+		if err != nil {
 			return accessToken{}, err
 		}
-		access = r.currentAccess()
+		access = t.access()
 	}
-	switch {
-	case access.token == "": // signed out since
-		return accessToken{}, ErrSignedOut
-	case userID != "" && userID != access.userID:
+	if userID != "" && userID != access.userID {
 		return accessToken{}, ErrOtherUser
 	}
 	return access, nil

@@ -280,6 +280,24 @@ func TestCallsAreRetriedOnceAfter401(t *testing.T) {
 	}
 }
 
+// TestRefusedAccessIsNoSignOut has many callers whose access tokens are refused, however fresh: none of them is signed out by what another
+// finds.
+func TestRefusedAccessIsNoSignOut(t *testing.T) {
+	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1)}, tokenPath: {{401, invalidToken}}})
+	r.keep(ann, "refresh-0")
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 10 {
+				if _, err := r.CreatePowerSyncToken(t.Context()); err == nil || errors.Is(err, papyrus.ErrSignedOut) {
+					t.Errorf("CreatePowerSyncToken() = %v, want the refusal", err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestRefusedRefreshAfter401SignsOut(t *testing.T) {
 	r := newRig(t, map[string][]answer{refreshPath: {tokens(ann, 1), {401, unauthorized}}, tokenPath: {{401, invalidToken}}})
 	r.keep(ann, "refresh-0")
