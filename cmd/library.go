@@ -33,7 +33,7 @@ guest, which never leave this device. What you change is here at once; 'library 
 	return userCommand(c)
 }
 
-// withLibrary runs a command's work with the open library, without a request, and then mentions what waits to be uploaded.
+// withLibrary runs a command's work with the open library, without a request, and then mentions what a sync would do.
 func withLibrary(c *cobra.Command, work func(ctx context.Context, a *app, store *library.DataStore) error) error {
 	return runApp(c, (*papyrus.AuthProvider).Restore, func(ctx context.Context, a *app) error {
 		store, err := a.store()
@@ -41,7 +41,7 @@ func withLibrary(c *cobra.Command, work func(ctx context.Context, a *app, store 
 			return err
 		}
 		err = work(ctx, a, store)
-		return errors.Join(err, a.mentionQueue(context.WithoutCancel(ctx), c.ErrOrStderr()))
+		return errors.Join(err, a.mentionSync(context.WithoutCancel(ctx), c.ErrOrStderr()))
 	})
 }
 
@@ -57,13 +57,17 @@ func (a *app) store() (*library.DataStore, error) {
 	return nil, fmt.Errorf("%w, and offline mode is off", papyrus.ErrSignedOut)
 }
 
-// mentionQueue says how much waits to be uploaded, if anything does.
-func (a *app) mentionQueue(ctx context.Context, w io.Writer) error {
+// mentionSync says how much waits to be uploaded, or that nothing has ever been downloaded.
+func (a *app) mentionSync(ctx context.Context, w io.Writer) error {
 	n, err := a.library.Queued(ctx)
-	if err != nil || n == 0 {
+	switch {
+	case err != nil:
 		return err
+	case n > 0:
+		_, err = fmt.Fprintln(w, waiting(n)+" to be uploaded: run `provisioner library sync`")
+	case a.library.Kind() == library.Account && a.library.Status().LastSyncedAt.IsZero():
+		_, err = fmt.Fprintln(w, "what your other devices have is not here yet: run `provisioner library sync`")
 	}
-	_, err = fmt.Fprintln(w, waiting(n)+" to be uploaded: run `provisioner library sync`")
 	return err
 }
 

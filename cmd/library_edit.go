@@ -88,15 +88,11 @@ func setCover(b *library.Book, text string) error {
 }
 
 func setStatus(b *library.Book, text string) error {
-	i := slices.IndexFunc(library.ReadingStatuses, func(s library.ReadingStatus) bool { return strings.EqualFold(string(s), text) })
-	switch {
-	case text == "":
-		b.ReadingStatus = ""
-	case i < 0:
+	status, ok := library.ParseReadingStatus(text)
+	if !ok && text != "" {
 		return fmt.Errorf("%q is none of %s", text, statusNames())
-	default:
-		b.ReadingStatus = library.ReadingStatuses[i]
 	}
+	b.ReadingStatus = status
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/provisioner/provisioner/pkg/client/powersync"
@@ -51,6 +52,16 @@ const (
 
 // ReadingStatuses are all that apps know.
 var ReadingStatuses = []ReadingStatus{NotStarted, Unread, InProgress, Completed, Paused, Abandoned}
+
+// ParseReadingStatus returns the status that apps know by a name, in capitals or not, and whether there is one.
+func ParseReadingStatus(name string) (ReadingStatus, bool) {
+	for _, s := range ReadingStatuses {
+		if strings.EqualFold(string(s), name) {
+			return s, true
+		}
+	}
+	return "", false
+}
 
 // originKey is the member of the custom metadata that says what a book was imported from.
 const originKey = "import"

@@ -48,7 +48,8 @@ type Service struct {
 // Option changes a default of a Service.
 type Option func(*Service)
 
-// WithUploadHook has f told of uploads that the server did not take as they were, so that a person hears of them.
+// WithUploadHook has f told of uploads that the server did not take as they were, so that a person hears of them. It is a part of syncing,
+// and must not call the Service, which may be waiting for syncing to end.
 func WithUploadHook(f func(Upload)) Option { return func(s *Service) { s.notify = f } }
 
 // WithPowerSync passes options to the databases.

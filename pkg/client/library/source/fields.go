@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,12 +168,12 @@ func status(f *Find, text string) {
 		f.Book.ReadingStatus = s
 		return
 	}
-	i := slices.IndexFunc(library.ReadingStatuses, func(s library.ReadingStatus) bool { return strings.EqualFold(string(s), text) })
-	if i < 0 {
+	s, ok := library.ParseReadingStatus(text)
+	if !ok {
 		f.warn("status %q is none that apps know", text)
 		return
 	}
-	f.Book.ReadingStatus = library.ReadingStatuses[i]
+	f.Book.ReadingStatus = s
 }
 
 // rating takes stars, 1 to 5; 0 is none. Calibre has halves.
