@@ -141,8 +141,8 @@ func members(document []byte, fields map[string]any) error {
 	})
 }
 
-// listOf returns a field that is a list, whose elements add reads.
-func listOf(add func(element) error) func(element) error {
+// listOf returns a field that is a list, each element of which read puts into one of into.
+func listOf[T any](into *list[T], read func(e element, into *T) error) func(element) error {
 	return func(e element) error {
 		if e.isNull() {
 			return nil
@@ -150,8 +150,21 @@ func listOf(add func(element) error) func(element) error {
 		if e.kind != bsonList {
 			return errBSON
 		}
-		return eachElement(e.value, add)
+		return eachElement(e.value, func(e element) error {
+			added, err := into.add()
+			if err != nil {
+				return err
+			}
+			return read(e, added)
+		})
 	}
+}
+
+// listOfObjects is listOf for elements that are objects.
+func listOfObjects[T any](into *list[T], read func(into *T, document []byte) error) func(element) error {
+	return listOf(into, func(e element, into *T) error {
+		return objectOf(func(document []byte) error { return read(into, document) })(e)
+	})
 }
 
 // objectOf returns a field that is an object.
@@ -174,23 +187,20 @@ func lineOfBSON(document []byte) (line, error) {
 			l.Checkpoint = new(checkpoint)
 			return members(d, map[string]any{
 				"write_checkpoint": optional(&l.Checkpoint.WriteCheckpoint),
-				"buckets":          bucketStates(&l.Checkpoint.Buckets),
+				"buckets":          listOfObjects(&l.Checkpoint.Buckets, (*bucketState).readBSON),
 			})
 		}),
 		"checkpoint_diff": objectOf(func(d []byte) error {
 			l.Diff = new(checkpointDiff)
 			return members(d, map[string]any{
 				"write_checkpoint": optional(&l.Diff.WriteCheckpoint),
-				"updated_buckets":  bucketStates(&l.Diff.Updated),
-				"removed_buckets": listOf(func(e element) error {
-					l.Diff.Removed = append(l.Diff.Removed, "")
-					return e.text(&l.Diff.Removed[len(l.Diff.Removed)-1])
-				}),
+				"updated_buckets":  listOfObjects(&l.Diff.Updated, (*bucketState).readBSON),
+				"removed_buckets":  listOf(&l.Diff.Removed, func(e element, name *string) error { return e.text(name) }),
 			})
 		}),
 		"data": objectOf(func(d []byte) error {
 			l.Data = new(page)
-			return members(d, map[string]any{"bucket": &l.Data.Bucket, "data": listOf(objectOf(l.Data.addOp))})
+			return members(d, map[string]any{"bucket": &l.Data.Bucket, "data": listOfObjects(&l.Data.Ops, (*operation).readBSON)})
 		}),
 		"partial_checkpoint_complete": objectOf(func(d []byte) error {
 			l.Partial = new(completion)
@@ -216,21 +226,14 @@ func optional[T any](into **T) func(element) error {
 	}
 }
 
-func bucketStates(into *[]bucketState) func(element) error {
-	return listOf(objectOf(func(d []byte) error {
-		var b bucketState
-		err := members(d, map[string]any{
-			"bucket": &b.Bucket, "checksum": &b.Checksum, "count": &b.Count, "priority": optional(&b.Priority),
-		})
-		*into = append(*into, b)
-		return err
-	}))
+func (b *bucketState) readBSON(document []byte) error {
+	return members(document, map[string]any{
+		"bucket": &b.Bucket, "checksum": &b.Checksum, "count": &b.Count, "priority": optional(&b.Priority),
+	})
 }
 
-// addOp reads an operation. It is called for every row, so it makes no map of fields.
-func (p *page) addOp(document []byte) error {
-	p.Ops = append(p.Ops, operation{})
-	op := &p.Ops[len(p.Ops)-1]
+// readBSON is called for every row, so it makes no map of fields.
+func (op *operation) readBSON(document []byte) error {
 	return eachElement(document, func(e element) error {
 		switch e.name {
 		case "op_id":

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // The content types of a stream.
@@ -18,8 +19,11 @@ const (
 	bsonType   = "application/vnd.powersync.bson-stream"
 )
 
-// maxLine bounds a line. Services send pages of about a megabyte, and a row by itself if it is larger.
-const maxLine = 64 << 20
+// What bounds the memory that a line takes. Services send a thousand operations, or about a megabyte, and a row by itself if it is larger.
+const (
+	maxLine = 64 << 20
+	maxList = 1 << 17 // elements
+)
 
 // line is one of a stream; at most one member is set, none where the line is of a kind that is not known.
 type line struct {
@@ -33,15 +37,15 @@ type line struct {
 
 // checkpoint is a state of the server: the buckets, and the sums of all their operations.
 type checkpoint struct {
-	WriteCheckpoint *decimal      `json:"write_checkpoint"`
-	Buckets         []bucketState `json:"buckets"`
+	WriteCheckpoint *decimal          `json:"write_checkpoint"`
+	Buckets         list[bucketState] `json:"buckets"`
 }
 
 // checkpointDiff is what a checkpoint differs in from the one before.
 type checkpointDiff struct {
-	WriteCheckpoint *decimal      `json:"write_checkpoint"`
-	Updated         []bucketState `json:"updated_buckets"`
-	Removed         []string      `json:"removed_buckets"`
+	WriteCheckpoint *decimal          `json:"write_checkpoint"`
+	Updated         list[bucketState] `json:"updated_buckets"`
+	Removed         list[string]      `json:"removed_buckets"`
 }
 
 type bucketState struct {
@@ -67,8 +71,8 @@ type completion struct {
 
 // page holds operations of one bucket, in their order.
 type page struct {
-	Bucket string      `json:"bucket"`
-	Ops    []operation `json:"data"`
+	Bucket string          `json:"bucket"`
+	Ops    list[operation] `json:"data"`
 }
 
 type operation struct {
@@ -79,6 +83,41 @@ type operation struct {
 	Subkey   string  `json:"subkey"`
 	Data     string  `json:"data"`
 	Checksum int64   `json:"checksum"`
+}
+
+// list is one of a line's, of at most maxList elements.
+type list[T any] []T
+
+// UnmarshalJSONFrom implements [json.UnmarshalerFrom].
+func (l *list[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	begin, err := d.ReadToken()
+	if err != nil || begin.Kind() == jsontext.KindNull {
+		return err
+	}
+	if begin.Kind() != jsontext.KindBeginArray {
+		return errNoList
+	}
+	for d.PeekKind() != jsontext.KindEndArray {
+		element, err := l.add()
+		if err != nil {
+			return err
+		}
+		if err := json.UnmarshalDecode(d, element); err != nil {
+			return err
+		}
+	}
+	_, err = d.ReadToken()
+	return err
+}
+
+// add adds an element, to be filled.
+func (l *list[T]) add() (*T, error) {
+	if len(*l) == maxList {
+		return nil, errLongList
+	}
+	var empty T
+	*l = append(*l, empty)
+	return &(*l)[len(*l)-1], nil
 }
 
 // decimal is a number that JSON holds as a string.
@@ -113,7 +152,11 @@ func newLineReader(contentType string, body io.Reader) (lineReader, error) {
 	return nil, fmt.Errorf("a stream of type %.60q", contentType)
 }
 
-var errLongLine = errors.New("a line of the stream is too long")
+var (
+	errLongLine = errors.New("a line of the stream is too long")
+	errLongList = errors.New("a list has too many elements")
+	errNoList   = errors.New("something else in the place of a list")
+)
 
 type ndjsonReader struct {
 	body *bufio.Reader

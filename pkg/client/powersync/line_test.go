@@ -3,6 +3,7 @@ package powersync
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"strings"
@@ -63,6 +64,32 @@ func TestBSON(t *testing.T) {
 		}
 		if _, err := (&bsonReader{bufio.NewReader(strings.NewReader(document[:len(document)-1]))}).next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("a line that is cut off: %v", err)
+		}
+	}
+}
+
+// TestLongLists refuses lists that would take many times the memory of their text.
+func TestLongLists(t *testing.T) {
+	document := func(elements string) string {
+		return string(binary.LittleEndian.AppendUint32(nil, uint32(len(elements)+5))) + elements + "\x00"
+	}
+	objects := func(n int) map[string]string {
+		ops := document(strings.Repeat("\x03\x00"+document(""), n))
+		return map[string]string{
+			ndjsonType: `{"data":{"bucket":"b","data":[` + strings.Repeat("{},", n-1) + "{}]}}\n",
+			bsonType:   document("\x03data\x00" + document("\x04data\x00"+ops)),
+		}
+	}
+	for n, want := range map[int]error{maxList: nil, maxList + 1: errLongList} {
+		for contentType, text := range objects(n) {
+			reader, err := newLineReader(contentType, strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := reader.next()
+			if !errors.Is(err, want) || err == nil && len(l.Data.Ops) != n {
+				t.Errorf("%s with %d operations: %v", contentType, n, err)
+			}
 		}
 	}
 }
