@@ -90,6 +90,7 @@ func TestTokenEndsWhileAnotherIsFetched(t *testing.T) {
 		}
 		for _, line := range []string{checkpointOf(""), completeLine, `{"token_expires_in":20}`, `{"token_expires_in":0}`} {
 			_, _ = io.WriteString(stream, line+"\n")
+			synctest.Wait()
 		}
 		<-p.streams
 		if fetched != 1 {
