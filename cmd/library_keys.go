@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bufio"
 	"context"
 	"io"
 )
@@ -37,11 +36,11 @@ var sequenceKeys = map[string]key{
 	"H": keyHome, "1~": keyHome, "7~": keyHome, "F": keyEnd, "4~": keyEnd, "8~": keyEnd,
 }
 
-// sendKeys sends the keys that a terminal reads, until it has sent keyQuit, or ctx ends. The end of the terminal is keyQuit, too.
+// sendKeys sends the keys that a terminal reads, until it has sent keyQuit, or ctx ends. The end of the terminal is keyQuit, too. What is
+// typed after that is not read: it is for whom the terminal is given back to.
 func sendKeys(ctx context.Context, terminal io.Reader, keys chan<- key) {
-	in := bufio.NewReader(terminal)
 	for {
-		k, err := readKey(in)
+		k, err := readKey(oneByOne{terminal})
 		if err != nil {
 			k = keyQuit
 		}
@@ -51,9 +50,19 @@ func sendKeys(ctx context.Context, terminal io.Reader, keys chan<- key) {
 			return
 		}
 		if k == keyQuit {
-			return // what is typed now is for whom the terminal is given back to
+			return
 		}
 	}
+}
+
+// oneByOne reads no byte that is not asked for.
+type oneByOne struct{ io.Reader }
+
+// ReadByte implements [io.ByteReader].
+func (r oneByOne) ReadByte() (byte, error) {
+	var b [1]byte
+	_, err := io.ReadFull(r, b[:])
+	return b[0], err
 }
 
 // readKey reads one key. An Escape that begins no sequence is as if it had not been typed.

@@ -1,8 +1,8 @@
 package cmd
 
 import (
-	"bufio"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -104,14 +104,18 @@ func expectView(t *testing.T, v *view, titles, foot string) {
 
 func TestKeys(t *testing.T) {
 	typed := "k" + "\x1b[A\x1bOA" + "\x1b[1;5A" + "é" + "\x1bj" + "\x1b\x1b[6~" + "\x1b[" + strings.Repeat("1;", 10_000) + "A" + "\x1b[5~" + "\x1b[1\x03"
-	in := bufio.NewReader(strings.NewReader(typed))
+	terminal := strings.NewReader(typed + "for the shell")
+	keys := make(chan key)
+	go func() {
+		defer close(keys)
+		sendKeys(t.Context(), terminal, keys)
+	}()
 	var got []key
-	for {
-		k, err := readKey(in)
-		if err != nil {
-			break
-		}
+	for k := range keys {
 		got = append(got, k)
+	}
+	if rest, _ := io.ReadAll(terminal); string(rest) != "for the shell" {
+		t.Errorf("it leaves %q", rest)
 	}
 	want := []key{keyUp, keyUp, keyUp, keyNone, keyNone, keyNone, keyDown, keyPageDown, keyNone, keyPageUp, keyQuit}
 	if diff := cmp.Diff(fmt.Sprint(want), fmt.Sprint(got)); diff != "" {
