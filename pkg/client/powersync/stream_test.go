@@ -15,47 +15,41 @@ import (
 
 // piped is a network without time, whose streams are pipes, and the connector of its device.
 type piped struct {
-	streams chan *io.PipeWriter
-	fetch   func(ctx context.Context) // called for each token
+	streams chan *io.PipeWriter // that were opened
+	fetch   func()              // called for each token
 }
 
-func newPiped() *piped {
-	return &piped{make(chan *io.PipeWriter, 1), func(context.Context) {}}
+// newPiped returns also a device that is connected through it, and its stream.
+func newPiped(t *testing.T) (*piped, *powersync.DB, *io.PipeWriter) {
+	t.Helper()
+	p := &piped{make(chan *io.PipeWriter, 1), func() {}}
+	db := open(t, t.TempDir(), quick(), powersync.WithHTTPClient(&http.Client{Transport: p}))
+	db.Connect(p)
+	return p, db, <-p.streams
 }
 
-func (p *piped) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *piped) RoundTrip(*http.Request) (*http.Response, error) {
 	body, stream := io.Pipe()
-	if strings.HasPrefix(r.URL.Path, "/sync/") {
-		p.streams <- stream
-	} else {
-		go func() { _, _ = io.WriteString(stream, `{"data":{"write_checkpoint":"1"}}`) }()
-	}
+	p.streams <- stream
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/x-ndjson"}}, Body: body}, nil
 }
 
 func (p *piped) FetchCredentials(ctx context.Context) (powersync.Credentials, error) {
-	p.fetch(ctx)
+	p.fetch()
 	return powersync.Credentials{Endpoint: "http://service", Token: rand.Text()}, ctx.Err()
 }
 
 func (p *piped) UploadData(ctx context.Context, db *powersync.DB) error { return complete(ctx, db) }
 
-func (p *piped) options() []powersync.Option {
-	return []powersync.Option{quick(), powersync.WithHTTPClient(&http.Client{Transport: p})}
-}
-
 // TestSilence leaves a stream of which nothing has come for a minute, and not one whose lines take longer than that.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPiped()
-		db := open(t, t.TempDir(), p.options()...)
-		db.Connect(p)
-		stream := <-p.streams
+		p, db, stream := newPiped(t)
 		began := time.Now()
 		lines := strings.Join([]string{checkpointOf(bucketOf("a", 1, 1)), dataOf("a", put(1, "x", "X")), completeLine, ""}, "\n")
-		for half := range strings.SplitSeq(strings.ReplaceAll(lines, `"op`, "|\"op"), "|") {
+		for part := range strings.SplitSeq(strings.ReplaceAll(lines, `"op`, "|\"op"), "|") {
 			time.Sleep(59 * time.Second) // of the bubble's
-			if _, err := io.WriteString(stream, half); err != nil {
+			if _, err := io.WriteString(stream, part); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -79,12 +73,9 @@ func TestSilence(t *testing.T) {
 // TestTokenEndsWhileAnotherIsFetched takes that one, and asks for no third.
 func TestTokenEndsWhileAnotherIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPiped()
-		db := open(t, t.TempDir(), p.options()...)
-		db.Connect(p)
-		stream := <-p.streams
+		p, db, stream := newPiped(t)
 		fetched := 0
-		p.fetch = func(context.Context) {
+		p.fetch = func() {
 			fetched++
 			time.Sleep(25 * time.Second) // of the bubble's
 		}
@@ -103,12 +94,9 @@ func TestTokenEndsWhileAnotherIsFetched(t *testing.T) {
 // TestDisconnectWaitsForTheConnector calls it no more once it has returned.
 func TestDisconnectWaitsForTheConnector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPiped()
-		db := open(t, t.TempDir(), p.options()...)
-		db.Connect(p)
-		stream := <-p.streams
+		p, db, stream := newPiped(t)
 		release := make(chan struct{})
-		p.fetch = func(context.Context) { <-release }
+		p.fetch = func() { <-release }
 		_, _ = io.WriteString(stream, `{"token_expires_in":20}`+"\n"+checkpointOf("")+"\n")
 		synctest.Wait()
 		disconnected := false
