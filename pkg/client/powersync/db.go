@@ -176,7 +176,7 @@ func (db *DB) pool(settings url.Values, size int) (*sql.DB, error) {
 		"_dqs":          {"false"}, // "text" in double quotes is a name
 		"_error_rc":     {"true"},
 		"_pragma": {
-			"cache_size(-16384)", "wal_autocheckpoint(4000)", "journal_size_limit(16777216)", "temp_store(2)", "secure_delete(ON)", "fullfsync(ON)",
+			"cache_size(-4096)", "wal_autocheckpoint(4000)", "journal_size_limit(16777216)", "temp_store(2)", "secure_delete(ON)", "fullfsync(ON)",
 		},
 	}
 	maps.Copy(query, settings)
