@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func ask(c *cobra.Command, question, flag string) error {
 	}
 	_, _ = fmt.Fprintf(c.ErrOrStderr(), "%s [y/N] ", question)
 	answer, err := typed(c.Context(), func() (string, error) { return bufio.NewReader(c.InOrStdin()).ReadString('\n') })
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // Ctrl-D says no
 		return err
 	}
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
