@@ -8,11 +8,14 @@ import (
 	"strings"
 )
 
+// layoutVersion is the user_version of a file with this layout, by SQLite's count 0 before it has one.
+const layoutVersion = 1
+
 // layout are the tables beside those of the rows. A row of a table t is kept in ps_data__t, as its id and a JSON object of its columns
 // but for nulls; the app sees it through the view t.
 const layout = `
 -- What this device is, and how far it has come.
-CREATE TABLE IF NOT EXISTS ps_device (
+CREATE TABLE ps_device (
 	client_id TEXT NOT NULL,
 	epoch     INTEGER NOT NULL DEFAULT 0, -- counts how often all was cleared
 	tx_id     INTEGER NOT NULL DEFAULT 0, -- of the last transaction of the app
@@ -24,7 +27,7 @@ CREATE TABLE IF NOT EXISTS ps_device (
 	views     TEXT NOT NULL DEFAULT ''    -- the statements that made the views
 );
 -- What the app did and the server has not.
-CREATE TABLE IF NOT EXISTS ps_crud (
+CREATE TABLE ps_crud (
 	op_id  INTEGER PRIMARY KEY AUTOINCREMENT,
 	tx_id  INTEGER NOT NULL,
 	kind   TEXT NOT NULL,
@@ -32,9 +35,9 @@ CREATE TABLE IF NOT EXISTS ps_crud (
 	row_id TEXT NOT NULL,
 	data   TEXT
 );
-CREATE INDEX IF NOT EXISTS ps_crud_tx ON ps_crud (tx_id);
+CREATE INDEX ps_crud_tx ON ps_crud (tx_id);
 -- Buckets as received: the sums are of the operations that ps_oplog holds, and of all others.
-CREATE TABLE IF NOT EXISTS ps_buckets (
+CREATE TABLE ps_buckets (
 	id         INTEGER PRIMARY KEY,
 	name       TEXT NOT NULL UNIQUE,
 	priority   INTEGER NOT NULL DEFAULT 3,
@@ -45,7 +48,7 @@ CREATE TABLE IF NOT EXISTS ps_buckets (
 	ops        INTEGER NOT NULL DEFAULT 0  -- received
 );
 -- The operations that rows are made of, one of each row and subkey in a bucket.
-CREATE TABLE IF NOT EXISTS ps_oplog (
+CREATE TABLE ps_oplog (
 	bucket   INTEGER NOT NULL,
 	op_id    INTEGER NOT NULL,
 	type     TEXT NOT NULL,
@@ -54,10 +57,10 @@ CREATE TABLE IF NOT EXISTS ps_oplog (
 	checksum INTEGER NOT NULL,
 	data     TEXT NOT NULL
 );
-CREATE UNIQUE INDEX IF NOT EXISTS ps_oplog_row ON ps_oplog (type, row_id, bucket, subkey);
-CREATE INDEX IF NOT EXISTS ps_oplog_op ON ps_oplog (bucket, op_id);
+CREATE UNIQUE INDEX ps_oplog_row ON ps_oplog (type, row_id, bucket, subkey);
+CREATE INDEX ps_oplog_op ON ps_oplog (bucket, op_id);
 -- Rows that the next checkpoint makes anew: those with new operations (0), those that may be gone (1), those that the app changed (2).
-CREATE TABLE IF NOT EXISTS ps_stale (
+CREATE TABLE ps_stale (
 	type     TEXT NOT NULL,
 	row_id   TEXT NOT NULL,
 	why      INTEGER NOT NULL,
@@ -65,7 +68,7 @@ CREATE TABLE IF NOT EXISTS ps_stale (
 	PRIMARY KEY (type, row_id)
 ) WITHOUT ROWID;
 -- Counts the changes of each table, for those who watch.
-CREATE TABLE IF NOT EXISTS ps_changes (
+CREATE TABLE ps_changes (
 	type TEXT PRIMARY KEY,
 	n    INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -83,10 +86,7 @@ const unknown = 1<<63 - 1
 
 // install brings the database in line with the schema.
 func install(ctx context.Context, tx *sql.Tx, schema Schema, clientID string) error {
-	if _, err := tx.ExecContext(ctx, layout); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO ps_device (client_id) SELECT ? WHERE NOT EXISTS (SELECT * FROM ps_device)`, clientID); err != nil {
+	if err := lay(ctx, tx, clientID); err != nil {
 		return err
 	}
 	var statements []string
@@ -107,6 +107,22 @@ func install(ctx context.Context, tx *sql.Tx, schema Schema, clientID string) er
 		}
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE ps_device SET views = ?`, views)
+	return err
+}
+
+// lay makes the tables of the layout in a file that has none. A file of a later layout is an error, and stays as it is.
+func lay(ctx context.Context, tx *sql.Tx, clientID string) error {
+	var version int
+	if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil || version == layoutVersion {
+		return err
+	}
+	if version > layoutVersion {
+		return fmt.Errorf("a later version of this program has written the file: its layout is %d, and the latest known here is %d", version, layoutVersion)
+	}
+	if _, err := tx.ExecContext(ctx, layout+fmt.Sprintf(`PRAGMA user_version = %d`, layoutVersion)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO ps_device (client_id) VALUES (?)`, clientID)
 	return err
 }
 

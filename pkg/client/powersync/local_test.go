@@ -9,6 +9,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -318,5 +319,26 @@ func TestWriteWaitsNoLongerThanItsContext(t *testing.T) {
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("write: %v", err)
+	}
+}
+
+// TestFileOfALaterVersion leaves alone what it does not know: a program that was put back to an earlier version must not write there.
+func TestFileOfALaterVersion(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir)
+	run(t, db, `INSERT INTO books (id, title) VALUES ('1', 'Emma')`, `PRAGMA user_version = 2`)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "test.db")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := powersync.Open(t.Context(), path, schema); err == nil || !strings.Contains(err.Error(), "a later version of this program") {
+		t.Errorf("Open() = %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file was changed, %v", err)
 	}
 }
