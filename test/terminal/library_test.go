@@ -107,7 +107,9 @@ func TestWatchAsRecorded(t *testing.T) {
 	x.Run("provisioner library watch")
 	x.Await("the table again", func(screen string) bool { return strings.Contains(screen, "4 books · in sync") })
 	p.run("laptop", "", "logout", "--force")
-	x.Await("the end of the watch", func(screen string) bool { return strings.Contains(screen, "not signed in") })
+	x.Await("the end of the watch", func(screen string) bool {
+		return strings.Contains(screen, "not signed in") && strings.HasSuffix(screen, "\n$") // and the shell reads what is typed
+	})
 	x.expectRestored()
 }
 

@@ -258,7 +258,7 @@ func (s *Service) StatusChanges(ctx context.Context) <-chan struct{} {
 	return nil
 }
 
-// Queued is how many transactions wait to be uploaded, of whichever user's: they are lost if the account's library is cleared now.
+// Queued is how many changes of books wait to be uploaded, of whichever user's: they are lost if the account's library is cleared now.
 func (s *Service) Queued(ctx context.Context) (int, error) {
 	if db := s.account(); db != nil {
 		return db.Queued(ctx)

@@ -110,7 +110,7 @@ func (d *device) expect(t *testing.T, queued int, titles ...string) {
 		t.Errorf("the titles differ (-want +got):\n%s", diff)
 	}
 	if n, err := d.service.Queued(t.Context()); err != nil || n != queued {
-		t.Errorf("%d transactions wait, %v; want %d", n, err, queued)
+		t.Errorf("%d changes wait, %v; want %d", n, err, queued)
 	}
 }
 

@@ -93,11 +93,11 @@ func (db *DB) Complete(ctx context.Context, t Transaction) error {
 	})
 }
 
-// Queued is how many transactions wait for their upload.
+// Queued is how many mutations wait for their upload.
 func (db *DB) Queued(ctx context.Context) (int, error) {
 	var n int
 	err := db.Read(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `SELECT count(DISTINCT tx_id) FROM ps_crud`).Scan(&n)
+		return tx.QueryRowContext(ctx, `SELECT count(*) FROM ps_crud`).Scan(&n)
 	})
 	return n, err
 }

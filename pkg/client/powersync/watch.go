@@ -57,7 +57,7 @@ func newWatch(ctx context.Context, db *DB) (*watch, error) {
 		return nil, err
 	}
 	background, end := context.WithCancel(context.WithoutCancel(ctx))
-	w := &watch{conn: conn, woken: make(chan struct{}, 1), end: end, done: make(chan struct{}), subscribers: map[*subscriber]bool{}, counts: map[string]int64{}}
+	w := &watch{conn: conn, woken: make(chan struct{}, 1), end: end, done: make(chan struct{}), subscribers: map[*subscriber]bool{}}
 	if err := w.look(ctx); err != nil {
 		end()
 		return nil, errors.Join(fmt.Errorf("watch: %w", err), conn.Close())
@@ -109,7 +109,7 @@ func (w *watch) look(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	var changed []string
+	counts := map[string]int64{}
 	var syncedAt time.Time
 	for rows.Next() {
 		var table sql.NullString
@@ -120,15 +120,20 @@ func (w *watch) look(ctx context.Context) error {
 		switch {
 		case !table.Valid && n > 0:
 			syncedAt = time.UnixMicro(n)
-		case table.Valid && w.counts[table.String] != n:
-			w.counts[table.String] = n
-			changed = append(changed, table.String)
+		case table.Valid:
+			counts[table.String] = n
 		}
 	}
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	w.version = version
+	var changed []string
+	for table, n := range counts {
+		if w.counts[table] != n {
+			changed = append(changed, table)
+		}
+	}
+	w.version, w.counts = version, counts
 	w.syncedAt.set(syncedAt)
 	w.tell(changed...)
 	return nil
