@@ -29,8 +29,8 @@ const (
 type Tally struct{ Added, There, Failed int }
 
 // Import adds the books of a source to a library, in transactions, and tells each of the fate of every find. One that does not say how far
-// somebody has come with it is not started. What was imported before is passed over, so an import that ended, also by the end of ctx, goes on when it is begun again. The error is of the library or ctx: bad
-// files are in the tally.
+// somebody has come with it is not started. What was imported before is passed over, so an import that ended, also by the end of ctx, goes
+// on when it is begun again. The error is of the library or ctx: bad files are in the tally.
 func (s *Source) Import(ctx context.Context, store *library.DataStore, each func(Find, Fate)) (Tally, error) {
 	importer, err := store.Importer(ctx)
 	if err != nil {
